@@ -1,0 +1,38 @@
+# Every target sets up .venv first where it is missing, half-made or outdated.
+# PYTHON=/path/to/python3.11 picks the interpreter for that.
+PY := .venv/bin/python
+PYTEST_ARGS ?=
+export PYTHON
+
+.PHONY: help env demo test test-slow lint clean
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo       train and compare a detector by FBA and by BP'
+	@echo 'make test       run the tests except the slow ones (PYTEST_ARGS=...)'
+	@echo 'make test-slow  run the slow tests'
+	@echo 'make lint       check style and spelling'
+	@echo 'make env        only set up .venv'
+	@echo 'make clean      remove caches and build leftovers, but not .venv'
+
+env:
+	@bash tools/setup_env.sh
+
+demo: env
+	$(PY) tools/demo.py
+
+test: env
+	$(PY) -m pytest -m 'not slow' tests $(PYTEST_ARGS)
+
+test-slow: env
+	$(PY) -m pytest -m slow tests $(PYTEST_ARGS)
+
+lint: env
+	@$(PY) -m pip install -q -r requirements/dev.txt -c requirements/lock.txt
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache
+	find . -name .venv -prune -o -name __pycache__ -exec rm -rf {} +

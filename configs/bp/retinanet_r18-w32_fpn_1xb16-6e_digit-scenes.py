@@ -1,0 +1,14 @@
+# Narrow: 32 base channels, 64 channels in FPN and head. CPU-sized.
+_base_ = [
+    'mmdet::_base_/models/retinanet_r50_fpn.py',
+    '../_base_/datasets/digit_scenes.py',
+    '../_base_/schedules/digit_scenes_6e.py',
+    'mmdet::_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(depth=18, base_channels=32, init_cfg=None, frozen_stages=-1,
+                  norm_eval=False),
+    neck=dict(in_channels=[32, 64, 128, 256], out_channels=64),
+    bbox_head=dict(num_classes=10, in_channels=64, feat_channels=64))
+default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+randomness = dict(seed=0)

@@ -1,0 +1,4 @@
+_base_ = 'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py'
+model = dict(type='mmfba.LocalEditModel', local_learning=dict(num_modules=4))
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

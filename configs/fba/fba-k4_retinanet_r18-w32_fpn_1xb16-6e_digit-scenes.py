@@ -1,0 +1,5 @@
+_base_ = '../bp/retinanet_r18-w32_fpn_1xb16-6e_digit-scenes.py'
+model = dict(
+    type='mmfba.LocalSingleStageDetector', local_learning=dict(num_modules=4))
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

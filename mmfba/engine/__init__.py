@@ -1,0 +1,2 @@
+# Copyright (c) mmfba authors.
+"""The only code that knows the Runner."""

@@ -1,0 +1,118 @@
+# Copyright (c) mmfba authors.
+from io import StringIO
+from typing import Any, Dict, List, Optional
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.table import Table
+
+from mmfba.models.local_model import LocalModel, check_optim_wrapper
+from mmfba.registry import HOOKS
+
+from .plain_checkpoint_hook import PlainCheckpointHook
+
+
+@HOOKS.register_module()
+class FeatureBankHook(Hook):
+    """Watches over local learning and its feature bank in a training run.
+
+    Before training it checks that model, optimizer wrapper and runner
+    settings fit together, and logs what each local module trains and reads.
+    During training it logs the largest size of the bank as ``bank_mib``. It
+    also adds :class:`PlainCheckpointHook`, so that checkpoints can be resumed
+    from with every version of PyTorch.
+
+    Examples:
+        >>> default_hooks = dict(
+        >>>     feature_bank=dict(type='mmfba.FeatureBankHook'))
+    """
+
+    priority = 'NORMAL'
+
+    def before_run(self, runner: Runner) -> None:
+        """Add the checkpoint hook and refuse settings that cannot work.
+
+        Args:
+            runner (Runner): The runner.
+
+        Raises:
+            ValueError: If mmengine's ``activation_checkpointing`` is set.
+        """
+        if not any(isinstance(h, PlainCheckpointHook) for h in runner.hooks):
+            runner.register_hook(PlainCheckpointHook())
+        if runner.cfg.get('activation_checkpointing'):
+            raise ValueError(
+                'activation_checkpointing='
+                f"{runner.cfg['activation_checkpointing']}: it checkpoints "
+                'reentrantly, so that a module whose input needs no gradient '
+                '(every local module) is not trained at all: remove the key')
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the set-up and log what each local module reads.
+
+        Args:
+            runner (Runner): The runner.
+
+        Raises:
+            TypeError: If the model does no local learning, or the optimizer
+                wrapper cannot run local backwards.
+        """
+        model = _plain(runner)
+        if not isinstance(model, LocalModel):
+            raise TypeError(
+                'default_hooks.feature_bank: the model '
+                f'{type(model).__name__} does no local learning: remove the '
+                'hook, or set one of model.type='
+                "'mmfba.LocalImageClassifier', "
+                "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'")
+        check_optim_wrapper(model.learner, runner.optim_wrapper)
+        runner.logger.info(
+            f'Local learning, K={model.learner.num_modules}, backward '
+            f'{model.learner.backward}, bank {model.learner.timing}:\n'
+            f'{_format(model.describe())}')
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Any = None,
+                         outputs: Optional[Dict[str, Any]] = None) -> None:
+        """Log the size of the bank.
+
+        Args:
+            runner (Runner): The runner.
+            batch_idx (int): Index of the iteration in the epoch.
+            data_batch (Any): Not used.
+            outputs (dict, optional): Not used.
+        """
+        size = _plain(runner).learner.peak_bank_bytes / 2**20
+        runner.message_hub.update_scalar('train/bank_mib', size)
+
+    def before_val(self, runner: Runner) -> None:
+        """Free the bank, also if the last training step was broken off.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        model = _plain(runner)
+        if isinstance(model, LocalModel):
+            model.learner.bank.clear()
+
+
+def _plain(runner: Runner) -> Any:
+    model = runner.model
+    return model.module if is_model_wrapper(model) else model
+
+
+def _format(rows: List[Dict[str, Any]]) -> str:
+    table = Table()
+    for name in ('module', 'units', 'parameters', 'auxiliary', 'reads'):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(
+            str(row['module']), row['units'], f"{row['parameters']:,}",
+            f"{row['aux_parameters']:,}", ', '.join(row['reads']) or '-')
+    console = Console(file=StringIO(), width=100)
+    console.print(table)
+    return console.file.getvalue()

@@ -1,0 +1,217 @@
+# Copyright (c) mmfba authors.
+import copy
+import operator
+import os
+import pickle
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+
+from mmfba.registry import HOOKS
+
+_LEAVES = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    torch.Size,
+    torch.dtype,
+    torch.device,
+)
+_DICTS = (dict, OrderedDict, Counter)
+_SEQUENCES = (list, tuple, set)
+_HISTORY = 'mmengine.HistoryBuffer'
+
+
+def _is_same(new, old) -> bool:
+    return len(new) == len(old) and all(map(operator.is_, new, old))
+
+
+def _plain_dict(value: dict, path: str) -> dict:
+    # A scheduler keeps functions only as attributes that its constructor
+    # sets again, and its load_state_dict leaves alone what is missing.
+    is_scheduler = path.startswith("checkpoint['param_schedulers']")
+    plain = {
+        _plain(k, f'{path} key {k!r}'): _plain(v, f'{path}[{k!r}]')
+        for k, v in value.items()
+        if not (is_scheduler and callable(v))
+    }
+    if type(value) not in _DICTS:
+        return plain
+    if _is_same(plain, value) and _is_same(plain.values(), value.values()):
+        return value
+    # A copy also keeps the attributes, as `_metadata` of a state dict.
+    result = copy.copy(value)
+    result.clear()
+    result.update(plain)
+    return result
+
+
+def _plain(value: Any, path: str) -> Any:
+    """Return ``value`` as torch reads it with ``weights_only=True``.
+
+    What is plain already is returned itself, so that the caller's objects are
+    never changed and tensors never copied.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        try:
+            return torch.from_numpy(value.copy())
+        except (TypeError, ValueError):  # text, objects, byte orders
+            value = value.tolist()
+    if isinstance(value, torch.Tensor) or type(value) in _LEAVES:
+        return value
+    if isinstance(value, dict):
+        return _plain_dict(value, path)
+    for kind in _SEQUENCES:
+        if isinstance(value, kind):
+            plain = [_plain(v, f'{path}[{i}]') for i, v in enumerate(value)]
+            if type(value) is kind and _is_same(plain, value):
+                return value
+            return kind(plain)
+    raise TypeError(
+        f'{path} is a {type(value).__module__}.{type(value).__qualname__}, '
+        'which torch.load(weights_only=True) refuses to read. Keep a number, '
+        'str, list, tuple, dict or tensor there, or, in the message hub, set '
+        'it with `resumed=False` to leave it out of checkpoints.'
+    )
+
+
+def _pack_history(buffer: HistoryBuffer) -> dict:
+    log_history, count_history = buffer.data
+    return dict(
+        type=_HISTORY,
+        log_history=torch.from_numpy(log_history.copy()),
+        count_history=torch.from_numpy(count_history.copy()),
+        max_length=buffer.max_length,
+    )
+
+
+def _unpack_history(packed: dict) -> HistoryBuffer:
+    # On resume the tensors may have been mapped to a GPU.
+    return HistoryBuffer(
+        packed['log_history'].cpu().numpy(),
+        packed['count_history'].cpu().numpy(),
+        packed['max_length'],
+    )
+
+
+@HOOKS.register_module()
+class PlainCheckpointHook(Hook):
+    """Write checkpoints that ``torch.load(weights_only=True)`` can read.
+
+    A training checkpoint of MMEngine 0.10 holds ``HistoryBuffer`` objects and
+    often NumPy scalars. Since PyTorch 2.6 ``torch.load`` refuses both by
+    default, so that MMEngine cannot resume from its own files. This hook
+    writes histories as dicts of tensors, NumPy scalars as Python numbers,
+    NumPy arrays as tensors (text as lists), and subclasses of dict, list and
+    tuple as these; on loading it makes the histories ``HistoryBuffer`` again.
+    Nothing in the running training is changed, and files of MMEngine's own
+    layout pass through loading unchanged.
+
+    Reading such a file runs no code from it. Without this hook MMEngine still
+    resumes from it and only loses the history that smoothed logs use.
+
+    Note:
+        The priority is the lowest, so that what other hooks (``EMAHook``) put
+        into the checkpoint is converted as well. A custom hook that adds to
+        checkpoints must not have priority ``'LOWEST'`` itself.
+
+    Examples:
+        >>> default_hooks = dict(
+        >>>     plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+    """
+
+    priority = 'LOWEST'
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Replace what is not plain in ``checkpoint``.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            checkpoint (dict): What is about to be saved. Its entries are
+                replaced; the objects they refer to stay as they are.
+
+        Raises:
+            TypeError: If a value has no plain form. The message names its
+                key path and type.
+        """
+        if 'message_hub' in checkpoint:
+            hub = dict(checkpoint['message_hub'])
+            hub['log_scalars'] = {
+                key: _pack_history(value)
+                if isinstance(value, HistoryBuffer)
+                else value
+                for key, value in hub['log_scalars'].items()
+            }
+            checkpoint['message_hub'] = hub
+        for key, value in checkpoint.items():
+            checkpoint[key] = _plain(value, f'checkpoint[{key!r}]')
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Make the histories in ``checkpoint`` ``HistoryBuffer`` again.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What has been loaded, of this hook or not.
+        """
+        hub = checkpoint.get('message_hub')
+        if not isinstance(hub, dict):  # old files hold a whole MessageHub
+            return
+        for key, value in hub['log_scalars'].items():
+            if isinstance(value, dict) and value.get('type') == _HISTORY:
+                hub['log_scalars'][key] = _unpack_history(value)
+
+
+@contextmanager
+def checkpoint_loading(trust: bool = False) -> Iterator[None]:
+    """Say in one message what to do when torch refuses a checkpoint.
+
+    Note:
+        The refusal is the default of PyTorch 2.6 and later. Older versions
+        load any file, whatever ``trust`` says.
+
+    Args:
+        trust (bool): Whether to load files that hold more than plain data,
+            which may run any code that their author put there. Sets PyTorch's
+            environment variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` inside
+            the context. Defaults to False.
+
+    Raises:
+        SystemExit: If torch refuses a file, with exit status 1.
+    """
+    name = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+    before = os.environ.get(name)
+    if trust:
+        os.environ[name] = '1'
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        if 'Weights only load failed' not in str(error):
+            raise
+        found = re.search(r'GLOBAL (\S+)', str(error))
+        what = f' ({found.group(1)})' if found else ''
+        raise SystemExit(
+            f'The checkpoint holds objects beside plain data{what}, and '
+            'PyTorch does not load such a file by default, because loading '
+            'it may run code. Files written with mmfba.PlainCheckpointHook '
+            'load; older training checkpoints of MMEngine do not. If you '
+            'trust whoever made this file, run the same command with '
+            '--trust-checkpoint.'
+        ) from None
+    finally:
+        if trust:
+            os.environ.pop(name)
+            if before is not None:
+                os.environ[name] = before

@@ -1,0 +1,49 @@
+# Copyright (c) mmfba authors.
+from typing import Dict, Set
+
+from torch import Tensor
+
+
+def graph_leaves(loss: Tensor) -> Set[Tensor]:
+    """Leaf tensors that a backward from ``loss`` would reach."""
+    leaves: Set[Tensor] = set()
+    nodes, seen = [loss.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, 'variable'):
+            leaves.add(node.variable)
+        nodes.extend(following for following, _ in node.next_functions)
+    return leaves
+
+
+def check_isolation(index: int, loss: Tensor, own: Set[Tensor],
+                    allowed: Set[Tensor], names: Dict[Tensor, str]) -> None:
+    """Check that a loss reaches its own module and nothing foreign.
+
+    Args:
+        index (int): Index of the local module.
+        loss (Tensor): Its loss, a scalar.
+        own (set[Tensor]): Parameters of the module's units.
+        allowed (set[Tensor]): All that the loss may reach.
+        names (dict[Tensor, str]): Names of the model's parameters.
+
+    Raises:
+        RuntimeError: If a gradient would cross a cut, or would not reach the
+            module at all.
+    """
+    leaves = graph_leaves(loss)
+    foreign = sorted(
+        names.get(leaf, f'a tensor of shape {tuple(leaf.shape)}')
+        for leaf in leaves - allowed)
+    if foreign:
+        raise RuntimeError(
+            f'The loss of local module {index} reaches what it does not '
+            f'train: {foreign[:5]}. Only the module, its auxiliary network '
+            'and a head shared by weights may get its gradient')
+    if not leaves & own:
+        raise RuntimeError(
+            f'The loss of local module {index} does not reach the module: '
+            'it would not be trained')

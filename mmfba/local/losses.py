@@ -1,0 +1,69 @@
+# Copyright (c) mmfba authors.
+"""Loss dicts as OpenMMLab's heads return them: tensors or lists of tensors.
+
+Every value whose key has the word "loss" is part of the total, as in
+``mmengine.model.BaseModel.parse_losses``; the rest is only logged.
+"""
+from typing import Any, Callable, Dict, Iterable
+
+from torch import Tensor
+
+
+def sum_losses(losses: Dict[str, Any]) -> Tensor:
+    """Total of a loss dict as ``parse_losses`` computes it: a scalar.
+
+    Raises:
+        ValueError: If no key has the word "loss".
+    """
+    terms = [
+        sum(t.mean() for t in v) if isinstance(v, (list, tuple)) else v.mean()
+        for name, v in losses.items() if 'loss' in name
+    ]
+    if not terms:
+        raise ValueError('A local loss has no key with the word "loss": '
+                         f'{list(losses)}')
+    return sum(terms)
+
+
+def weigh_losses(losses: Dict[str, Any], weight: float) -> Dict[str, Any]:
+    """Multiply the terms of the total by ``weight``."""
+    if weight == 1:
+        return losses
+    return {
+        name: _map(lambda t: weight * t, v) if 'loss' in name else v
+        for name, v in losses.items()
+    }
+
+
+def log_values(losses: Dict[str, Any], prefix: str) -> Dict[str, Any]:
+    """Detached values under keys that ``parse_losses`` does not sum.
+
+    ``loss_cls`` becomes ``<prefix>cls`` and ``loss`` becomes
+    ``<prefix>total``.
+    """
+    logs = {}
+    for name, value in losses.items():
+        key = name.replace('loss', '').strip('_.') or 'total'
+        logs[prefix + key] = _map(lambda t: t.detach(), value)
+    return logs
+
+
+def touch(losses: Dict[str, Any],
+          parameters: Iterable[Tensor]) -> Dict[str, Any]:
+    """Let the returned losses reach ``parameters`` with gradient zero.
+
+    DistributedDataParallel reduces a gradient when the final backward
+    reaches its parameter; the local backwards ran too early for it.
+    """
+    name = next(name for name in losses if 'loss' in name)
+    zero = 0 * sum(p.sum() for p in parameters)
+    value = losses[name]
+    touched = ([value[0] + zero, *value[1:]] if isinstance(
+        value, (list, tuple)) else value + zero)
+    return {**losses, name: touched}
+
+
+def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [function(t) for t in value]
+    return function(value) if isinstance(value, Tensor) else value

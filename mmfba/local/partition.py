@@ -1,0 +1,132 @@
+# Copyright (c) mmfba authors.
+"""Where to cut a chain into K local modules.
+
+Every function returns the local modules as ``(start, stop)`` ranges of unit
+indices. A unit that is not cuttable goes with the unit that follows it. Units
+before ``first`` (the frozen prefix) are in no module: K counts what is
+trained.
+"""
+import difflib
+from typing import List, Sequence, Tuple
+
+from .chain import Unit
+
+Ranges = List[Tuple[int, int]]
+
+
+def partition_uniform(units: Sequence[Unit],
+                      num_modules: int,
+                      first: int = 0) -> Ranges:
+    """Cut into K modules of equally many units.
+
+    Where K does not divide the number of units, the later modules get the
+    additional ones: the early ones work at high resolution.
+
+    Args:
+        units (Sequence[Unit]): Units of the chain.
+        num_modules (int): K, the last module included.
+        first (int): Index of the first trained unit. Defaults to 0.
+
+    Returns:
+        list[tuple[int, int]]: Start and stop of each module.
+
+    Raises:
+        ValueError: If there are fewer units than modules.
+    """
+    stops = _possible_stops(units, first)
+    _check_num_modules(num_modules, len(stops), 'trained units')
+    last = [len(stops) * k // num_modules for k in range(1, num_modules + 1)]
+    return _ranges(first, [stops[i - 1] for i in last])
+
+
+def partition_by_stage(units: Sequence[Unit],
+                       num_modules: int,
+                       first: int = 0) -> Ranges:
+    """Cut at the ends of stages; the stem goes with the first stage.
+
+    Args:
+        units (Sequence[Unit]): Units of the chain.
+        num_modules (int): K. With fewer modules than stages, neighbouring
+            stages are trained together, the later modules having more.
+        first (int): Index of the first trained unit. Defaults to 0.
+
+    Returns:
+        list[tuple[int, int]]: Start and stop of each module.
+
+    Raises:
+        ValueError: If there are fewer trained stages than modules.
+    """
+    ends = [
+        i + 1 for i, unit in enumerate(units)
+        if i >= first and unit.stage > 0 and (
+            i + 1 == len(units) or units[i + 1].stage != unit.stage)
+    ]
+    _check_num_modules(num_modules, len(ends), 'trained stages')
+    last = [len(ends) * k // num_modules for k in range(1, num_modules + 1)]
+    return _ranges(first, [ends[i - 1] for i in last])
+
+
+def partition_by_cuts(units: Sequence[Unit],
+                      cuts: Sequence[str],
+                      first: int = 0) -> Ranges:
+    """Cut after the units named.
+
+    Args:
+        units (Sequence[Unit]): Units of the chain.
+        cuts (Sequence[str]): Names of units, in order. K is one more.
+        first (int): Index of the first trained unit. Defaults to 0.
+
+    Returns:
+        list[tuple[int, int]]: Start and stop of each module.
+
+    Raises:
+        ValueError: If a cut is unknown, double, out of order, in the frozen
+            prefix, at the end of the backbone or after a unit that is no
+            module of its own.
+    """
+    names = [unit.name for unit in units]
+    stops = []
+    for cut in cuts:
+        if cut not in names:
+            near = difflib.get_close_matches(str(cut), names, n=3)
+            hint = f'did you mean {near}?' if near else f'units: {names}'
+            raise ValueError(f'partition: no unit {cut!r}; {hint}')
+        index = names.index(cut)
+        if index < first:
+            raise ValueError(
+                f'partition: the cut {cut!r} lies in the frozen prefix, '
+                f'which ends before {names[first]!r}: leave it out or '
+                'lower frozen_stages')
+        if index + 1 == len(units):
+            raise ValueError(
+                f'partition: {cut!r} is the last unit; the main head trains '
+                'it, so no cut can follow')
+        if not units[index].cuttable:
+            raise ValueError(f'partition: {cut!r} is no module of its own; '
+                             f'the first possible cut is {names[index + 1]!r}')
+        if stops and index + 1 <= stops[-1]:
+            raise ValueError(
+                f'partition: the cut {cut!r} is double or out of order in '
+                f'{list(cuts)}; name each unit once, in the order {names}')
+        stops.append(index + 1)
+    return _ranges(first, stops + [len(units)])
+
+
+def _possible_stops(units: Sequence[Unit], first: int) -> List[int]:
+    """Stops of the pieces that can be modules, the chain's end included."""
+    return [
+        i + 1 for i, unit in enumerate(units)
+        if i >= first and (unit.cuttable or i + 1 == len(units))
+    ]
+
+
+def _check_num_modules(num_modules: int, limit: int, what: str) -> None:
+    if isinstance(num_modules, bool) or not isinstance(num_modules, int) \
+            or not 1 <= num_modules <= limit:
+        raise ValueError(
+            f'num_modules={num_modules!r}: expected an integer from 1 to '
+            f'{limit}, the number of {what} of this backbone')
+
+
+def _ranges(first: int, stops: Sequence[int]) -> Ranges:
+    return list(zip([first, *stops[:-1]], stops))

@@ -1,0 +1,67 @@
+# Copyright (c) mmfba authors.
+from typing import Any, Dict, Tuple
+
+from torch import Tensor, nn
+
+from mmfba.local import FeatureBank
+from mmfba.registry import MODELS
+
+from .auxiliary_network import AuxiliaryNetwork
+from .heads import SRHead
+from .unit_spec import UnitSpec
+
+
+@MODELS.register_module()
+class FBAAuxiliary(AuxiliaryNetwork):
+    r"""Feature Bank Augmented auxiliary network.
+
+    .. math::
+        f_{A_i}(x) = \mathrm{Head}_{task}\big(\mathrm{Simplify}(b_i(x))
+        \oplus F_{bank}^{(i)}\big)
+
+    Eq. 3 of `Advancing Supervised Local Learning Beyond Classification with
+    Long-term Feature Bank <https://arxiv.org/abs/2406.00446>`_ (S1). The neck
+    simplifies and fuses, the head's own ``loss()`` is the local loss.
+
+    Args:
+        spec (UnitSpec): The cut.
+        neck (dict): Config of the SLM neck.
+        head (dict): Config of the auxiliary head.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+    """
+
+    def __init__(self,
+                 spec: UnitSpec,
+                 neck: Dict[str, Any],
+                 head: Dict[str, Any],
+                 init_cfg=None) -> None:
+        super().__init__(init_cfg)
+        self.neck = MODELS.build(neck, default_args=dict(spec=spec))
+        head = MODELS.build(
+            head,
+            default_args=dict(spec=spec, in_channels=self.neck.out_channels))
+        # In a tuple the main head is no submodule: it stays the main model's.
+        self._shared = (head, ) if head is spec.main.head_module else ()
+        if not self._shared:
+            self.head = head
+
+    @property
+    def reads(self) -> Tuple[str, ...]:
+        return (*self.neck.reads, *getattr(self._task_head, 'reads', ()))
+
+    @property
+    def shared_modules(self) -> Tuple[nn.Module, ...]:
+        if not self._shared:
+            return getattr(self.head, 'shared_modules', ())
+        return self._shared
+
+    @property
+    def _task_head(self) -> nn.Module:
+        return self._shared[0] if self._shared else self.head
+
+    def loss(self, x: Tensor, bank: FeatureBank,
+             data_samples: Any) -> Dict[str, Any]:
+        features, head = self.neck(x, bank), self._task_head
+        if isinstance(head, SRHead):
+            return head.loss(features, data_samples, bank)
+        return head.loss(features, data_samples)

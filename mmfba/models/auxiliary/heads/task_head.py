@@ -1,0 +1,71 @@
+# Copyright (c) mmfba authors.
+import copy
+import inspect
+from typing import Optional
+
+from torch import nn
+
+from mmfba.registry import MODELS
+
+from ..unit_spec import UnitSpec
+
+MODES = ('slim', 'copy', 'shared')
+
+
+@MODELS.register_module()
+def TaskHead(spec: UnitSpec,
+             in_channels: int,
+             mode: str = 'slim',
+             stacked_convs: int = 1,
+             feat_channels: Optional[int] = None) -> nn.Module:
+    """The main network's task head as an auxiliary head.
+
+    Its own ``loss()`` computes the local loss, so that every option of the
+    head has its effect.
+
+    Args:
+        spec (UnitSpec): The cut.
+        in_channels (int): Channels of what the auxiliary neck returns.
+        mode (str): ``'shared'``: the main head itself, by weights;
+            ``'copy'``: the same head with weights of its own; ``'slim'``: a
+            copy with fewer convs and channels. Defaults to ``'slim'``.
+        stacked_convs (int): Convs of a slim head. Defaults to 1.
+        feat_channels (int, optional): Channels of a slim head; None for
+            ``in_channels``. Defaults to None.
+
+    Returns:
+        nn.Module: The head.
+
+    Raises:
+        ValueError: If the head cannot be used so.
+    """
+    main = spec.main
+    if mode not in MODES:
+        raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+    if mode == 'shared':
+        if in_channels != main.head['in_channels']:
+            raise ValueError(
+                "auxiliary.head.mode='shared': the main head takes "
+                f"{main.head['in_channels']} channels, the auxiliary neck of "
+                f'module {spec.index} returns {in_channels}: set '
+                'auxiliary.neck.out_channels=None (detection) or '
+                "mode='stage_chain' and channel_ratio=1.0 (classification)")
+        return main.head_module
+    cfg = copy.deepcopy(main.head)
+    cfg['in_channels'] = in_channels
+    if mode == 'slim':
+        slim = dict(
+            stacked_convs=stacked_convs,
+            feat_channels=feat_channels or in_channels)
+        for key in slim:
+            if not _accepts(type(main.head_module), key):
+                raise ValueError(
+                    f"auxiliary.head.mode='slim': {main.head['type']} has no "
+                    f"{key!r}: use mode='copy'")
+        cfg.update(slim)
+    return main.registry.build(cfg)
+
+
+def _accepts(cls: type, key: str) -> bool:
+    return any(key in inspect.signature(base.__init__).parameters
+               for base in cls.__mro__)

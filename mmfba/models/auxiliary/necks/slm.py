@@ -1,0 +1,89 @@
+# Copyright (c) mmfba authors.
+import copy
+from typing import Any, Dict
+
+from mmengine.model import BaseModule, ModuleDict
+from torch import Tensor, nn
+
+from ..unit_spec import UnitSpec
+
+MODES = ('stage_chain', 'stage_tail')
+
+
+class SLM(BaseModule):
+    """Simple local module: simplified blocks of the backbone's own kind.
+
+    The two versions of the paper define it differently:
+
+    - ``stage_chain`` (S2 eq. 4): one block for every stage that is not
+      complete at the cut, each with the stride of its stage;
+    - ``stage_tail`` (S1 eq. 2): one block of the cut's own stage, stride 1.
+      At the stem, which belongs to no stage, the block is of stage 1.
+
+    Args:
+        spec (UnitSpec): The cut.
+        mode (str): ``'stage_chain'`` or ``'stage_tail'``.
+        channel_ratio (float): Width of the blocks in proportion to the
+            backbone's stage, rounded to multiples of 8.
+        blocks_per_stage (int): Number of blocks for each stage.
+    """
+
+    def __init__(self, spec: UnitSpec, mode: str, channel_ratio: float,
+                 blocks_per_stage: int) -> None:
+        super().__init__(init_cfg=_init_cfg_like(spec.main.backbone))
+        _check(mode, channel_ratio, blocks_per_stage)
+        stages = (
+            spec.remaining_stages if mode == 'stage_chain' else
+            (max(spec.cut.stage, 1), ))
+        self.channels: Dict[int, int] = {}
+        self.stages = ModuleDict()
+        channels, stride = spec.cut.channels, spec.cut.stride
+        for stage in stages:
+            end = spec.stage_ends[stage]
+            width = _width(end.channels, channel_ratio)
+            self.stages[str(stage)] = spec.main.chain.make_stage(
+                channels, width, end.stride // stride, blocks_per_stage)
+            self.channels[stage] = width
+            channels, stride = width, end.stride
+
+    def forward(self, x: Tensor) -> Dict[int, Tensor]:
+        """Run the blocks.
+
+        Args:
+            x (Tensor): Feature at the cut, (N, C, H, W).
+
+        Returns:
+            dict[int, Tensor]: The feature made for each stage, in order.
+        """
+        features = {}
+        for stage, blocks in self.stages.items():
+            x = blocks(x)
+            features[int(stage)] = x
+        return features
+
+
+def _width(channels: int, ratio: float) -> int:
+    return channels if ratio == 1 else max(8, round(channels * ratio / 8) * 8)
+
+
+def _init_cfg_like(backbone: nn.Module) -> Any:
+    """Initialise as the backbone does, from scratch where it is pretrained."""
+    cfg = copy.deepcopy(getattr(backbone, 'init_cfg', None))
+    parts = cfg if isinstance(cfg, (list, tuple)) else [cfg or {}]
+    if any(part.get('type') == 'Pretrained' for part in parts):
+        return [
+            dict(type='Kaiming', layer='Conv2d'),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm'])
+        ]
+    return cfg
+
+
+def _check(mode: str, channel_ratio: float, blocks_per_stage: int) -> None:
+    if mode not in MODES:
+        raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
+    if not 0 < channel_ratio <= 4:
+        raise ValueError(f'auxiliary.neck.channel_ratio={channel_ratio!r}: '
+                         'expected a number above 0, at most 4')
+    if not isinstance(blocks_per_stage, int) or blocks_per_stage < 1:
+        raise ValueError(f'auxiliary.neck.blocks_per_stage={blocks_per_stage!r}'
+                         ': expected an integer of at least 1')

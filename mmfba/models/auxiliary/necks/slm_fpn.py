@@ -1,0 +1,125 @@
+# Copyright (c) mmfba authors.
+from typing import Any, Dict, Optional, Tuple
+
+from mmengine.model import BaseModule, ModuleDict
+from torch import Tensor
+
+from mmfba.local import FeatureBank
+from mmfba.registry import MODELS
+
+from ..unit_spec import UnitSpec
+from .fusion import Fusion, check_operator, readable_entries
+from .levels import Level, plan_levels
+from .slm import SLM
+
+
+@MODELS.register_module()
+class SLMFPN(BaseModule):
+    r"""Auxiliary neck of detection: a local FPN (S1 eq. 5).
+
+    .. math::
+        f_{A_i}(\cdot) = \mathrm{LocalFPN}(b_i(\cdot), F_{bank})
+
+    It completes the backbone's outputs and hands them to a copy of the main
+    network's neck: levels of earlier stages come from the bank, the level of
+    a stage that ends at the cut is the cut's feature, later ones are made by
+    the SLM. In mode ``stage_tail`` the SLM makes the level of the cut's own
+    stage, and the stride-2 convs of the local FPN make the deeper ones.
+
+    A level that the SLM makes and the bank holds too (timing ``two_pass``)
+    is fused. With fusion ``none`` the bank is not read; levels that only it
+    could give are zero.
+
+    Args:
+        spec (UnitSpec): The cut.
+        mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
+        channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
+        blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
+        fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
+        out_channels (int, optional): Channels of the local FPN; None for
+            those of the main network's neck. Defaults to 64.
+
+    Raises:
+        ValueError: If the main network's neck cannot be copied so.
+    """
+
+    def __init__(self,
+                 spec: UnitSpec,
+                 mode: str = 'stage_chain',
+                 channel_ratio: float = 0.5,
+                 blocks_per_stage: int = 1,
+                 fusion: str = 'add',
+                 out_channels: Optional[int] = 64) -> None:
+        super().__init__()
+        check_operator(fusion)
+        if not spec.main.neck:
+            raise ValueError('mmfba.SLMFPN copies the neck of the detector, '
+                             'which has none: choose another auxiliary.neck')
+        self.cut_stride = spec.cut.stride
+        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
+        bank = () if fusion == 'none' else readable_entries(spec, False)
+        self.levels, dropped = plan_levels(spec, mode, self.slm.channels, bank)
+        self.num_dropped = dropped or 0
+        self.fusions = ModuleDict({
+            str(level.feature.stage): Fusion(
+                fusion, level.channels, [level.feature.channels], False)
+            for level in self.levels if level.fused
+        })
+        self.neck = spec.main.registry.build(
+            self._neck_cfg(spec.main.neck, dropped is not None, out_channels))
+        self.out_channels = out_channels or spec.main.neck['out_channels']
+
+    def _neck_cfg(self, main: Dict[str, Any], by_convs: bool,
+                  out_channels: Optional[int]) -> Dict[str, Any]:
+        channels = [level.channels for level in self.levels]
+        several = isinstance(main['in_channels'], (list, tuple))
+        cfg = dict(main, in_channels=channels if several else channels[-1])
+        if out_channels is not None:
+            cfg['out_channels'] = out_channels
+        if by_convs:
+            if main['type'] != 'FPN':
+                raise ValueError(
+                    "auxiliary.neck.mode='stage_tail' makes the missing "
+                    'levels by an FPN, but the neck of the detector is a '
+                    f"{main['type']}: use mode='stage_chain'")
+            cfg.update(
+                start_level=0,
+                end_level=-1,
+                add_extra_convs='on_output',
+                num_outs=main['num_outs'] + self.num_dropped)
+        return cfg
+
+    @property
+    def reads(self) -> Tuple[str, ...]:
+        """tuple[str]: Names of the bank entries that :meth:`forward` reads."""
+        return tuple(lvl.feature.name for lvl in self.levels if lvl.banked)
+
+    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
+        """Build the local pyramid.
+
+        Args:
+            x (Tensor): Feature at the cut, (N, C, H, W).
+            bank (FeatureBank): This step's features.
+
+        Returns:
+            tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that the
+            main network's neck returns.
+        """
+        made = self.slm(x)
+        features = tuple(
+            self._feature(level, x, made, bank) for level in self.levels)
+        return tuple(self.neck(features))[self.num_dropped:]
+
+    def _feature(self, level: Level, x: Tensor, made: Dict[int, Tensor],
+                 bank: FeatureBank) -> Optional[Tensor]:
+        name, stage = level.feature.name, level.feature.stage
+        if level.source == 'slm':
+            feature = made[stage]
+            if level.fused:
+                feature = self.fusions[str(stage)](feature, [bank.get(name)])
+            return feature
+        if level.source == 'bank':
+            return bank.get(name)
+        if level.source == 'zeros':
+            return level.zeros(x, self.cut_stride)
+        return x if level.source == 'cut' else None

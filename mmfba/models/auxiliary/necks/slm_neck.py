@@ -1,0 +1,64 @@
+# Copyright (c) mmfba authors.
+from typing import Tuple
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmfba.local import POOLED, FeatureBank
+from mmfba.registry import MODELS
+
+from ..unit_spec import UnitSpec
+from .fusion import Fusion, readable_entries
+from .slm import SLM
+
+
+@MODELS.register_module()
+class SLMNeck(BaseModule):
+    """Auxiliary neck of classification and super-resolution.
+
+    The SLM simplifies the rest of the backbone; a copy of the main network's
+    neck, if it has one, pools; the result is fused with the bank.
+
+    Args:
+        spec (UnitSpec): The cut.
+        mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
+        channel_ratio (float): See :class:`SLM`. Defaults to 1.0.
+        blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
+        fusion (str): See :class:`Fusion`. Defaults to ``'none'``.
+    """
+
+    def __init__(self,
+                 spec: UnitSpec,
+                 mode: str = 'stage_chain',
+                 channel_ratio: float = 1.0,
+                 blocks_per_stage: int = 1,
+                 fusion: str = 'none') -> None:
+        super().__init__()
+        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
+        self.out_channels = list(self.slm.channels.values())[-1]
+        pooled = spec.main.neck is not None
+        self.pool = spec.main.registry.build(spec.main.neck) if pooled else None
+        self.reads: Tuple[str, ...] = ()
+        if fusion != 'none':
+            self.reads = readable_entries(spec, pooled)
+        bank_channels = [
+            spec.features[name.replace(POOLED, '')].channels
+            for name in self.reads
+        ]
+        self.fusion = Fusion(fusion, self.out_channels, bank_channels, pooled)
+
+    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
+        """Simplify, pool and fuse.
+
+        Args:
+            x (Tensor): Feature at the cut, (N, C, H, W).
+            bank (FeatureBank): This step's features.
+
+        Returns:
+            tuple[Tensor]: One feature, (N, C) if the main network's neck
+            pools, else (N, C, H, W).
+        """
+        *_, x = self.slm(x).values()
+        if self.pool is not None:
+            x = self.pool((x, ))[0]
+        return (self.fusion(x, [bank.get(name) for name in self.reads]), )

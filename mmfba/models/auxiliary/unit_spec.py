@@ -1,0 +1,66 @@
+# Copyright (c) mmfba authors.
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from mmengine.registry import Registry
+from torch import nn
+
+from mmfba.local import Chain, FeatureSpec
+
+
+@dataclass(frozen=True)
+class MainModel:
+    """What auxiliary networks may look up in the model that they train.
+
+    Args:
+        backbone (nn.Module): The backbone, or the generator of an editor.
+        chain (Chain): Its chain.
+        outputs (tuple[str, optional]): Names of the backbone's outputs in
+            order; None where neck or tail does not read the output.
+        registry (Registry): Builds neck and head of the task's library.
+        neck (dict, optional): Config of the neck.
+        head (dict): Config of the task head.
+        head_module (nn.Module): The task head itself, to be shared.
+    """
+    backbone: nn.Module
+    chain: Chain
+    outputs: Tuple[Optional[str], ...]
+    registry: Registry
+    neck: Optional[Dict[str, Any]]
+    head: Dict[str, Any]
+    head_module: nn.Module
+
+
+@dataclass(frozen=True)
+class UnitSpec:
+    """The cut that an auxiliary network is built for.
+
+    Args:
+        index (int): Index of the local module, from 0.
+        num_modules (int): K.
+        cut (FeatureSpec): The feature at the cut.
+        features (Mapping[str, FeatureSpec]): All features of the backbone.
+        readable (tuple[str]): Bank entries that are filled when the
+            auxiliary network runs.
+        main (MainModel): The model that is trained.
+    """
+    index: int
+    num_modules: int
+    cut: FeatureSpec
+    features: Mapping[str, FeatureSpec]
+    readable: Tuple[str, ...]
+    main: MainModel
+
+    @property
+    def stage_ends(self) -> Dict[int, FeatureSpec]:
+        """dict[int, FeatureSpec]: The last feature of each stage."""
+        return {f.stage: f for f in self.features.values() if f.stage > 0}
+
+    @property
+    def remaining_stages(self) -> Tuple[int, ...]:
+        """tuple[int]: Stages that are not complete at the cut."""
+        ends = self.stage_ends
+        done = self.cut.stage
+        if done > 0 and ends[done].name != self.cut.name:
+            done -= 1
+        return tuple(stage for stage in ends if stage > done)

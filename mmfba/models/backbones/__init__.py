@@ -1,0 +1,4 @@
+# Copyright (c) mmfba authors.
+from .cifar_resnet import CIFARResNet
+
+__all__ = ['CIFARResNet']

@@ -1,0 +1,81 @@
+# Copyright (c) mmfba authors.
+import copy
+from typing import Any, Dict, List, Optional
+
+from mmpretrain.models.classifiers import ImageClassifier
+from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
+from torch import Tensor, nn
+
+from mmfba.local import POOLED
+from mmfba.registry import MODELS
+
+from ..auxiliary import MainModel
+from ..chains import build_chain
+from ..local_model import LocalModel
+from ..options import LocalLearningOptions
+
+AUXILIARY = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.SLMNeck', fusion='none'),
+    head=dict(type='mmfba.TaskHead', mode='copy'))
+
+
+@MODELS.register_module()
+class LocalImageClassifier(LocalModel, ImageClassifier):
+    """An image classifier of mmpretrain trained by local learning.
+
+    Args:
+        backbone (dict): Config of the backbone.
+        neck (dict, optional): Config of the neck. Defaults to None.
+        head (dict, optional): Config of the head. Defaults to None.
+        local_learning (dict): See
+            :class:`mmfba.models.LocalLearningOptions`. By default the bank
+            holds the pooled features of the cuts, and ``fusion='none'``
+            leaves it unread: measured, an auxiliary classifier that is told
+            what earlier modules know trains its own module less.
+        **kwargs: Of the plain classifier.
+
+    Examples:
+        >>> model = dict(
+        >>>     type='mmfba.LocalImageClassifier',
+        >>>     local_learning=dict(num_modules=16))
+    """
+
+    def __init__(self,
+                 backbone: Dict[str, Any],
+                 neck: Optional[Dict[str, Any]] = None,
+                 head: Optional[Dict[str, Any]] = None,
+                 local_learning: Optional[Dict[str, Any]] = None,
+                 **kwargs) -> None:
+        super().__init__(backbone, neck, head, **kwargs)
+        options = LocalLearningOptions.from_config(local_learning or {},
+                                                   AUXILIARY)
+        chain = build_chain(self.backbone, options.stem_unit)
+        main = MainModel(self.backbone, chain, chain.outputs,
+                         MMPRETRAIN_MODELS, copy.deepcopy(neck),
+                         copy.deepcopy(head), self.head)
+        self.init_local_learning(options, main,
+                                 lambda cuts: [c + POOLED for c in cuts])
+
+    @property
+    def local_backbone(self) -> nn.Module:
+        """nn.Module: What is cut into local modules."""
+        return self.backbone
+
+    def loss(self, inputs: Tensor, data_samples: List[Any]) -> Dict[str, Any]:
+        """Losses of one step; local backwards run inside.
+
+        Args:
+            inputs (Tensor): Images (N, C, H, W).
+            data_samples (list[DataSample]): Their labels.
+
+        Returns:
+            dict: Losses of the head and values of the local losses.
+        """
+
+        def main_loss(features: tuple) -> Dict[str, Any]:
+            if self.with_neck:
+                features = self.neck(features)
+            return self.head.loss(features, data_samples)
+
+        return self.local_loss(self.backbone, inputs, data_samples, main_loss)

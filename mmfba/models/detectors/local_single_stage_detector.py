@@ -1,0 +1,93 @@
+# Copyright (c) mmfba authors.
+import copy
+from typing import Any, Dict, List, Optional
+
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.registry import MODELS as MMDET_MODELS
+from torch import Tensor, nn
+
+from mmfba.registry import MODELS
+
+from ..auxiliary import MainModel
+from ..chains import build_chain
+from ..local_model import LocalModel
+from ..options import LocalLearningOptions
+
+AUXILIARY = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.SLMFPN'),
+    head=dict(type='mmfba.TaskHead', mode='slim'))
+
+
+@MODELS.register_module()
+class LocalSingleStageDetector(LocalModel, SingleStageDetector):
+    """A single-stage detector of mmdet trained by local learning.
+
+    Takes the place of RetinaNet, FCOS and every other
+    ``SingleStageDetector`` whose backbone has a chain.
+
+    Args:
+        backbone (dict): Config of the backbone.
+        neck (dict, optional): Config of the neck. Defaults to None.
+        bbox_head (dict, optional): Config of the head. Defaults to None.
+        local_learning (dict): See
+            :class:`mmfba.models.LocalLearningOptions`. By default the bank
+            holds the outputs that the neck reads.
+        **kwargs: Of the plain detector.
+
+    Examples:
+        >>> model = dict(
+        >>>     type='mmfba.LocalSingleStageDetector',
+        >>>     local_learning=dict(num_modules=4))
+    """
+
+    def __init__(self,
+                 backbone: Dict[str, Any],
+                 neck: Optional[Dict[str, Any]] = None,
+                 bbox_head: Optional[Dict[str, Any]] = None,
+                 local_learning: Optional[Dict[str, Any]] = None,
+                 **kwargs) -> None:
+        super().__init__(backbone, neck, bbox_head, **kwargs)
+        options = LocalLearningOptions.from_config(local_learning or {},
+                                                   AUXILIARY)
+        chain = build_chain(self.backbone, options.stem_unit)
+        read = _levels_read(getattr(self, 'neck', None), len(chain.outputs))
+        outputs = tuple(name if i in read else None
+                        for i, name in enumerate(chain.outputs))
+        main = MainModel(self.backbone, chain, outputs, MMDET_MODELS,
+                         copy.deepcopy(neck), copy.deepcopy(bbox_head),
+                         self.bbox_head)
+        self.init_local_learning(
+            options, main, lambda cuts: [n for n in outputs if n is not None])
+
+    @property
+    def local_backbone(self) -> nn.Module:
+        """nn.Module: What is cut into local modules."""
+        return self.backbone
+
+    def loss(self, batch_inputs: Tensor,
+             batch_data_samples: List[Any]) -> Dict[str, Any]:
+        """Losses of one step; local backwards run inside.
+
+        Args:
+            batch_inputs (Tensor): Images (N, C, H, W).
+            batch_data_samples (list[DetDataSample]): Their annotations.
+
+        Returns:
+            dict: Losses of the head and values of the local losses.
+        """
+
+        def main_loss(features: tuple) -> Dict[str, Any]:
+            if self.with_neck:
+                features = self.neck(features)
+            return self.bbox_head.loss(features, batch_data_samples)
+
+        return self.local_loss(self.backbone, batch_inputs,
+                               batch_data_samples, main_loss)
+
+
+def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:
+    """Which of the backbone's outputs a neck reads, e.g. FPN from C3 on."""
+    return range(
+        getattr(neck, 'start_level', 0),
+        getattr(neck, 'backbone_end_level', num_levels))

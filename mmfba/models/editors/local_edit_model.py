@@ -1,0 +1,79 @@
+# Copyright (c) mmfba authors.
+from typing import Any, Dict, Optional
+
+from mmagic.models.base_models import BaseEditModel
+from mmagic.registry import MODELS as MMAGIC_MODELS
+from torch import Tensor, nn
+
+from mmfba.registry import MODELS
+
+from ..auxiliary import MainModel
+from ..chains import build_chain
+from ..local_model import LocalModel
+from ..options import LocalLearningOptions
+
+AUXILIARY = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.SLMNeck', fusion='add'),
+    head=dict(type='mmfba.SRHead', mode='slim'))
+
+
+@MODELS.register_module()
+class LocalEditModel(LocalModel, BaseEditModel):
+    """A super-resolution model of mmagic trained by local learning.
+
+    Takes the place of ``BaseEditModel`` with a generator that has a chain:
+    EDSRNet and MSRResNet.
+
+    Args:
+        generator (dict): Config of the network.
+        pixel_loss (dict): Config of the loss.
+        local_learning (dict): See
+            :class:`mmfba.models.LocalLearningOptions`. By default the bank
+            holds the first conv's map (S1); ``taps=['input']`` is the
+            low-resolution image (S2).
+        **kwargs: Of the plain model.
+
+    Examples:
+        >>> model = dict(
+        >>>     type='mmfba.LocalEditModel',
+        >>>     local_learning=dict(num_modules=4))
+    """
+
+    def __init__(self,
+                 generator: Dict[str, Any],
+                 pixel_loss: Dict[str, Any],
+                 local_learning: Optional[Dict[str, Any]] = None,
+                 **kwargs) -> None:
+        super().__init__(generator, pixel_loss, **kwargs)
+        options = LocalLearningOptions.from_config(local_learning or {},
+                                                   AUXILIARY)
+        chain = build_chain(self.generator, options.stem_unit)
+        main = MainModel(self.generator, chain, chain.outputs, MMAGIC_MODELS,
+                         None, {}, self.pixel_loss)
+        self.init_local_learning(options, main, lambda cuts: ['stem'])
+
+    @property
+    def local_backbone(self) -> nn.Module:
+        """nn.Module: What is cut into local modules."""
+        return self.generator
+
+    def forward_train(self,
+                      inputs: Tensor,
+                      data_samples: Any = None,
+                      **kwargs) -> Dict[str, Any]:
+        """Losses of one step; local backwards run inside.
+
+        Args:
+            inputs (Tensor): Low-resolution images (N, C, H, W).
+            data_samples (DataSample): Stacked samples with ``gt_img``.
+
+        Returns:
+            dict: The pixel loss and values of the local losses.
+        """
+
+        def main_loss(output: Tensor) -> Dict[str, Any]:
+            return dict(loss=self.pixel_loss(output, data_samples.gt_img))
+
+        return self.local_loss(self.generator, inputs, data_samples,
+                               main_loss)

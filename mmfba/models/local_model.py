@@ -1,0 +1,196 @@
+# Copyright (c) mmfba authors.
+from typing import Any, Callable, Dict, Iterator, List, Mapping
+
+import torch
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+
+from mmfba.local import INPUT, LocalLearner, POOLED, probe_features
+from mmfba.registry import MODELS
+
+from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
+from .chains import build_chain
+from .options import LocalLearningOptions
+
+
+class LocalModel:
+    """What the three local models share; mixed in before the plain model.
+
+    Adds two attributes: ``learner``, and ``local_aux`` with the auxiliary
+    networks. All else, and what predict and tensor modes do, is the plain
+    model's.
+
+    Note:
+        The plain part of the state dict keeps its keys; auxiliary weights
+        have the prefix ``local_aux.``.
+    """
+    learner: LocalLearner
+    local_aux: nn.ModuleList
+
+    def init_local_learning(self, options: LocalLearningOptions,
+                            main: MainModel, default_taps: Callable) -> None:
+        """Cut the backbone and build the auxiliary networks.
+
+        Args:
+            options (LocalLearningOptions): ``model.local_learning``.
+            main (MainModel): What auxiliary networks may look up.
+            default_taps (Callable): Maps the names of the cuts to the bank
+                entries of the task, used where ``taps`` is not set.
+        """
+        self.stem_unit = options.stem_unit
+        chain = main.chain
+        ranges = options.ranges(chain)
+        cuts = [chain.units[stop - 1].name for _, stop in ranges[:-1]]
+        if cuts:
+            _check_no_checkpointing(main.backbone)
+        taps = options.taps
+        if taps is None:
+            taps = default_taps(cuts)
+        _check_taps(taps, chain.names())
+        features = probe_features(main.backbone, build_chain)
+
+        # Forked, so that the main weights, and all that is drawn later,
+        # are those of plain training with the same seed.
+        with _forked_random_state():
+            self.local_aux = AuxiliaryNetworks([
+                MODELS.build(
+                    options.auxiliary,
+                    default_args=dict(
+                        spec=UnitSpec(
+                            index=i,
+                            num_modules=len(ranges),
+                            cut=features[cut],
+                            features=features,
+                            readable=_readable(taps, cut, chain.names(),
+                                               options.timing),
+                            main=main))) for i, cut in enumerate(cuts)
+            ])
+        self.learner = LocalLearner(
+            ranges,
+            _last_readers(self.local_aux, main.outputs),
+            backward=options.backward,
+            timing=options.timing,
+            loss_weights=options.loss_weights(len(cuts)))
+        if options.taps is not None:
+            _check_read(taps, self.learner.bank.names)
+
+    def local_loss(self, backbone: nn.Module, inputs: Tensor, targets: Any,
+                   main_loss: Callable[[Any], Dict[str, Any]]
+                   ) -> Dict[str, Any]:
+        """Losses of a training step, see :meth:`LocalLearner.run`."""
+        chain = build_chain(backbone, self.stem_unit)
+        return self.learner.run(self, chain, inputs, self.local_aux, targets,
+                                main_loss)
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> Dict[str, Tensor]:
+        """As upstream's, after a check of the optimizer wrapper.
+
+        Raises:
+            TypeError: If the wrapper would run local backwards wrongly.
+        """
+        check_optim_wrapper(self.learner, optim_wrapper)
+        return super().train_step(data, optim_wrapper)
+
+    def describe(self) -> List[Dict[str, Any]]:
+        """One row for each local module, as the user's log shows it.
+
+        Returns:
+            list[dict]: Index, first and last unit, parameters of module and
+            auxiliary network, and the bank entries that it reads.
+        """
+        chain = build_chain(self.local_backbone, self.stem_unit)
+        rows = []
+        for i, (start, stop) in enumerate(self.learner.modules):
+            aux = self.local_aux[i] if i < len(self.local_aux) else None
+            units = chain.units[start:stop]
+            rows.append(
+                dict(
+                    module=i,
+                    units=f'{units[0].name} .. {units[-1].name}',
+                    parameters=_count(units),
+                    aux_parameters=_count([aux] if aux else []),
+                    reads=list(aux.reads) if aux else
+                    [n for n in chain.outputs if n in self.learner.bank.names]
+                ))
+        return rows
+
+
+class AuxiliaryNetworks(ModuleList):
+    """The auxiliary networks; their initialization draws from a copy of the
+    random state."""
+
+    def init_weights(self) -> None:
+        """Initialize without a trace in the global random state."""
+        with _forked_random_state():
+            super().init_weights()
+
+
+def check_optim_wrapper(learner: LocalLearner, optim_wrapper: Any) -> None:
+    """Refuse an optimizer wrapper that cannot run local backwards.
+
+    Raises:
+        TypeError: It names the right one.
+    """
+    if learner.needs_backward and not hasattr(optim_wrapper,
+                                              'local_backward'):
+        name = type(optim_wrapper).__name__
+        amp = 'Amp' if 'Amp' in name else ''
+        raise TypeError(
+            f"optim_wrapper.type='{name}' does not run local backwards: set "
+            f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper', or "
+            "model.local_learning.backward='summed', which saves no memory")
+
+
+def _readable(taps: List[str], cut: str, names: List[str],
+              timing: str) -> tuple:
+    """Taps that hold something when the auxiliary network at a cut runs."""
+    before = names[:names.index(cut)] if timing == 'causal' else names
+    return tuple(t for t in taps
+                 if _base(t) in before and _base(t) != cut)
+
+
+def _last_readers(auxiliaries: List[AuxiliaryNetwork],
+                  outputs: tuple) -> Mapping[str, int]:
+    last = {}
+    for i, aux in enumerate(auxiliaries):
+        last.update(dict.fromkeys(aux.reads, i))
+    last.update({n: len(auxiliaries) for n in outputs if n is not None})
+    return last
+
+
+def _base(tap: str) -> str:
+    return tap[:-len(POOLED)] if tap.endswith(POOLED) else tap
+
+
+def _check_taps(taps: List[str], names: List[str]) -> None:
+    for tap in taps:
+        if _base(tap) not in names:
+            raise ValueError(f'local_learning.taps: no feature {tap!r}; '
+                             f'choose from {names}, each also with {POOLED!r}')
+
+
+def _check_read(taps: List[str], read: List[str]) -> None:
+    unread = [tap for tap in taps if tap not in read]
+    if unread:
+        raise ValueError(
+            f'local_learning.taps: nobody reads {unread}: leave them out, or '
+            "set auxiliary.neck.fusion or timing='two_pass' so that an "
+            'auxiliary network can read them')
+
+
+def _check_no_checkpointing(backbone: nn.Module) -> None:
+    if any(getattr(m, 'with_cp', False) for m in backbone.modules()):
+        raise ValueError(
+            'backbone.with_cp=True: it checkpoints only blocks whose input '
+            'requires a gradient, so it would skip the first block of every '
+            'local module: set with_cp=False')
+
+
+def _forked_random_state():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available(
+    ) else []
+    return torch.random.fork_rng(devices=devices)
+
+
+def _count(parts: Iterator[Any]) -> int:
+    return sum(p.numel() for part in parts for p in part.parameters())

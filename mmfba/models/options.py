@@ -1,0 +1,127 @@
+# Copyright (c) mmfba authors.
+import copy
+import difflib
+from dataclasses import dataclass, field, fields
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+from mmfba.local import (Chain, partition_by_cuts, partition_by_stage,
+                         partition_uniform)
+from mmfba.local.learner import BACKWARDS, TIMINGS
+from mmfba.local.partition import Ranges
+
+PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
+
+
+@dataclass
+class LocalLearningOptions:
+    """The config key ``model.local_learning``.
+
+    Args:
+        num_modules (int, optional): K, the number of local modules, the last
+            one included. Defaults to 4, or to what explicit cuts give.
+        partition (str | list[str], optional): ``'stage'``, ``'uniform'`` or
+            the names of the units to cut after. Defaults to ``'stage'`` where
+            K is the number of trained stages, else ``'uniform'``.
+        stem_unit (bool): Whether the stem counts as a unit of its own.
+            Defaults to True.
+        backward (str): ``'immediate'`` or ``'summed'``, see
+            :class:`mmfba.local.LocalLearner`. Defaults to ``'immediate'``.
+        timing (str): ``'causal'`` or ``'two_pass'``, see there. Defaults to
+            ``'causal'``.
+        taps (list[str], optional): What goes into the bank: unit names, the
+            same with ``.pooled``, or ``'input'``. Defaults to what suits the
+            task.
+        loss_weight (float | list[float]): Weight of the local losses, one or
+            K - 1. Defaults to 1.0.
+        auxiliary (dict): Config of the auxiliary networks, merged over the
+            defaults of the task.
+    """
+    num_modules: Optional[int] = None
+    partition: Union[str, Sequence[str], None] = None
+    stem_unit: bool = True
+    backward: str = 'immediate'
+    timing: str = 'causal'
+    taps: Optional[List[str]] = None
+    loss_weight: Union[float, Sequence[float]] = 1.0
+    auxiliary: Dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_config(cls, cfg: Mapping[str, Any],
+                    auxiliary: Dict[str, Any]) -> 'LocalLearningOptions':
+        """Check and complete ``model.local_learning``.
+
+        Args:
+            cfg (Mapping): What the user wrote.
+            auxiliary (dict): The task's default auxiliary network.
+
+        Raises:
+            ValueError: If a key or value is wrong; it is named.
+        """
+        keys = [f.name for f in fields(cls)]
+        for key in cfg:
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                hint = f'did you mean {near[0]!r}?' if near else f'keys: {keys}'
+                raise ValueError(f'local_learning has no key {key!r}; {hint}')
+        options = cls(**copy.deepcopy(dict(cfg)))
+        options.auxiliary = merge_typed(auxiliary, options.auxiliary)
+        options._check_choice('backward', BACKWARDS)
+        options._check_choice('timing', TIMINGS)
+        if isinstance(options.partition, str):
+            options._check_choice('partition', tuple(PARTITIONS))
+        return options
+
+    def _check_choice(self, key: str, choices: Sequence[str]) -> None:
+        if getattr(self, key) not in choices:
+            raise ValueError(f'local_learning.{key}={getattr(self, key)!r}: '
+                             f'choose from {choices}')
+
+    def ranges(self, chain: Chain) -> Ranges:
+        """Local modules of a chain as ranges of unit indices.
+
+        Raises:
+            ValueError: If the backbone cannot be cut so.
+        """
+        units, first = chain.units, chain.first_trained()
+        if not isinstance(self.partition, (str, type(None))):
+            ranges = partition_by_cuts(units, self.partition, first)
+            if self.num_modules not in (None, len(ranges)):
+                raise ValueError(
+                    f'num_modules={self.num_modules} but the cuts '
+                    f'{list(self.partition)} make {len(ranges)} modules: '
+                    'leave num_modules out')
+            return ranges
+        num_modules = 4 if self.num_modules is None else self.num_modules
+        partition = self.partition
+        if partition is None:
+            stages = {u.stage for u in units[first:] if u.stage > 0}
+            partition = 'stage' if num_modules == len(stages) else 'uniform'
+        return PARTITIONS[partition](units, num_modules, first)
+
+    def loss_weights(self, num_auxiliaries: int) -> List[float]:
+        """Weight of each local loss.
+
+        Raises:
+            ValueError: If there are not as many as auxiliary networks.
+        """
+        weight = self.loss_weight
+        if isinstance(weight, (int, float)):
+            return [float(weight)] * num_auxiliaries
+        if len(weight) != num_auxiliaries:
+            raise ValueError(
+                f'local_learning.loss_weight={list(weight)}: expected a '
+                f'number or {num_auxiliaries} numbers, one for each local '
+                'module but the last')
+        return [float(w) for w in weight]
+
+
+def merge_typed(base: Dict[str, Any], new: Mapping[str, Any]
+                ) -> Dict[str, Any]:
+    """Merge configs; where the type changes, nothing of the base stays."""
+    if new.get('type', base.get('type')) != base.get('type'):
+        return dict(new)
+    merged = dict(base)
+    for key, value in new.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = merge_typed(base[key], value) if both else value
+    return merged

@@ -1,0 +1,2 @@
+# Copyright (c) mmfba authors.
+__version__ = '0.1.0'

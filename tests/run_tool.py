@@ -1,0 +1,40 @@
+# Copyright (c) mmfba authors.
+"""Run a tool as a user does, in a process of its own."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run_tool(cwd, command: str) -> str:
+    """Run, for example, ``'train.py det.py --resume'``, on the CPU.
+
+    Args:
+        cwd (Path): Working directory, where configs look for ``data/``.
+        command (str): Path of a script in tools/ and its arguments.
+
+    Returns:
+        str: What it printed. It is asserted that it ended well.
+    """
+    tool, *args = shlex.split(command)
+    # The package, and tiny_cifar10 for `custom_imports`.
+    path = [ROOT, ROOT / 'tests', os.environ.get('PYTHONPATH')]
+    env = dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join(str(p) for p in path if p),
+        CUDA_VISIBLE_DEVICES='',
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / tool), *args],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout

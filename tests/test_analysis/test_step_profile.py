@@ -1,0 +1,249 @@
+# Copyright (c) mmfba authors.
+import json
+import os.path as osp
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.text import Text
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+from mmfba.analysis.plots import plot_timelines
+from mmfba.analysis.step_profile import StepProfile as Profile
+from mmfba.analysis.step_profile import profile_config, profile_step
+
+KB = 1024
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    # Threads make tiny convolutions many times slower on a busy machine.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Layers(nn.Module):
+    """Two layers on 64 samples of 32 features, each weight of 4 KiB."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(32, 32, bias=False)
+        self.b = nn.Linear(32, 32, bias=False)
+        self.inputs = torch.ones(64, 32)  # 8 KiB
+        self.optimizer = torch.optim.SGD(self.parameters(), momentum=0.9)
+
+    def step(self):
+        hidden = self.a(self.inputs)
+        self.b(hidden).sum().backward()
+        del hidden
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def test_profile_step_by_hand():
+    model = Layers()
+    profile = profile_step(model.step, model, model.optimizer, model.inputs)
+    # Two weights, their momentum, the batch.
+    assert profile.static_bytes == 4 * 4 * KB + 8 * KB
+    # Hidden (8), loss and the seed of its gradient (1/2 each), hidden's
+    # gradient (8), both weights' gradients (4 each): as a's backward ends.
+    assert profile.activation_bytes == 25 * KB
+    assert profile.peak_bytes == max(profile.timeline)
+    assert profile.timeline[0] == profile.timeline[-1] == profile.static_bytes
+    # Forward of both, weight gradients of both, the input's gradient of b.
+    assert profile.flops == 5 * 2 * 64 * 32 * 32
+    assert not profile.tags and not profile.peak_by_tag
+
+
+def test_profile_step_options():
+    model = Layers()
+    calls = []
+    profile = profile_step(
+        lambda: calls.append(1),
+        model,
+        inputs=dict(
+            images=[model.inputs, model.inputs[1:]],
+            samples=BaseDataElement(gt=BaseDataElement(a=torch.ones(256))),
+            boxes=[SimpleNamespace(tensor=torch.ones(256))],
+        ),
+        num_warmup=2,
+    )
+    assert len(calls) == 3
+    assert profile.static_bytes == profile.peak_bytes == 18 * KB
+    assert profile.flops == 0
+    model.a.weight.grad = torch.ones(32, 32)
+    assert profile_step(calls.clear, model).static_bytes == 12 * KB
+    with pytest.raises(ValueError, match='num_warmup must be at least 1'):
+        profile_step(model.step, model, num_warmup=0)
+
+
+def test_profile_step_meta():
+    with torch.device('meta'):
+        meta = Layers()
+    real = Layers()
+    profiles = [
+        profile_step(net.step, net, net.optimizer, net.inputs)
+        for net in (meta, real)
+    ]
+    assert profiles[0] == profiles[1]
+
+
+def local_step(model):
+    """Each layer's backward before the next layer starts."""
+    x = model.inputs
+    for name, layer in (('0', model.a), ('1', model.b)):
+        model.learner.on_module(name)
+        x = layer(x)
+        x.sum().backward()
+        x = x.detach()
+    model.optimizer.step()
+    model.optimizer.zero_grad()
+
+
+def test_profile_step_tags():
+    model = Layers()
+    called = []
+    model.learner = SimpleNamespace(on_module=called.append)
+    step = partial(local_step, model)
+    profile = profile_step(step, model, model.optimizer, model.inputs)
+    assert called == list(profile.peak_by_tag) == ['0', '1']
+    assert model.learner.on_module == called.append
+    assert [name for _, name in profile.tags] == list(profile.peak_by_tag)
+    assert max(profile.peak_by_tag.values()) == profile.peak_bytes
+
+    model.learner.on_module = None
+
+    def failing():
+        if model.learner.on_module is not None:
+            raise RuntimeError('in the traced step')
+
+    with pytest.raises(RuntimeError):
+        profile_step(failing, model)
+    assert model.learner.on_module is None
+
+
+def write_coco(root):
+    """Three images of 64x64 with two boxes each."""
+    mmcv = pytest.importorskip('mmcv')
+    rng = np.random.RandomState(0)
+    images, boxes = [], []
+    for i in range(3):
+        image = rng.randint(0, 255, (64, 64, 3), np.uint8)
+        mmcv.imwrite(image, osp.join(root, f'{i}.png'))
+        images.append(dict(id=i, file_name=f'{i}.png', height=64, width=64))
+        for left in (4, 30):
+            box = dict(id=len(boxes), image_id=i, category_id=1)
+            boxes.append(
+                dict(box, bbox=[left, 8, 24, 40], area=960, iscrowd=0)
+            )
+    classes = [dict(id=1, name='thing')]
+    coco = dict(images=images, annotations=boxes, categories=classes)
+    with open(osp.join(root, 'train.json'), 'w') as f:
+        json.dump(coco, f)
+
+
+def retinanet(root, **options):
+    """A stock RetinaNet-R18, narrow, on the images of write_coco."""
+    mmdet = pytest.importorskip('mmdet')
+    configs = osp.join(osp.dirname(mmdet.__file__), '.mim/configs')
+    cfg = Config.fromfile(f'{configs}/retinanet/retinanet_r18_fpn_1x_coco.py')
+    backbone = dict(init_cfg=None, base_channels=8, frozen_stages=-1)
+    neck = dict(in_channels=[8, 16, 32, 64], out_channels=8)
+    head = dict(num_classes=1, stacked_convs=1, in_channels=8, feat_channels=8)
+    model = dict(backbone=backbone, neck=neck, bbox_head=head)
+    cfg.merge_from_dict(dict(model=model))
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(data_root=root, ann_file='train.json')
+    dataset.update(data_prefix=dict(img=''), metainfo=dict(classes=['thing']))
+    dataset.pipeline[2].scale = (64, 64)
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def test_profile_config(tmp_path, capfd):
+    root = str(tmp_path)
+    write_coco(root)
+    cfg = retinanet(root)
+    text = cfg.pretty_text
+    profile = profile_config(cfg)
+    assert cfg.pretty_text == text
+    assert 'loading annotations' not in capfd.readouterr().out
+    assert profile.peak_bytes > profile.static_bytes > 0
+    assert profile.timeline[-1] == profile.timeline[0] == profile.static_bytes
+
+    assert profile_config(retinanet(root), num_warmup=2) == profile
+
+    recomputing = profile_config(
+        retinanet(root, **{'model.backbone.with_cp': True})
+    )
+    assert recomputing.static_bytes == profile.static_bytes
+    assert recomputing.peak_bytes < profile.peak_bytes
+    assert recomputing.flops > profile.flops
+
+    # A cycle of two: gradients live on from the first to the second.
+    accumulating = profile_config(
+        retinanet(root, **{'optim_wrapper.accumulative_counts': 2})
+    )
+    assert accumulating.static_bytes == profile.static_bytes
+    assert accumulating.peak_bytes > profile.peak_bytes
+    assert accumulating.flops == 2 * profile.flops
+
+
+def test_profile_config_of_local_modules(tmp_path):
+    write_coco(str(tmp_path))
+    cfg = retinanet(str(tmp_path))
+    cfg.model.type = 'mmfba.LocalSingleStageDetector'
+    cfg.model.local_learning = dict(num_modules=4)
+    cfg.optim_wrapper.type = 'mmfba.LocalLearningOptimWrapper'
+    profile = profile_config(cfg)
+    assert [name for _, name in profile.tags] == ['0', '1', '2', '3']
+    assert max(profile.peak_by_tag.values()) == profile.peak_bytes
+
+
+def made_up(peak, modules):
+    """A step of 100 events, from half the peak up and down again."""
+    ramp = np.linspace(peak / 2, peak, 50, dtype=int).tolist()
+    starts = np.linspace(0, 98, modules, endpoint=False, dtype=int)
+    return Profile(
+        peak_bytes=peak,
+        static_bytes=peak // 2,
+        flops=0,
+        timeline=ramp + ramp[::-1],
+        tags=[(start, str(i)) for i, start in enumerate(starts)],
+        peak_by_tag={},
+    )
+
+
+def texts(figure):
+    return {text.get_text() for text in figure.axes[0].texts}
+
+
+def test_plot_timelines(tmp_path):
+    path = tmp_path / 'memory.png'
+    figure = plot_timelines(
+        dict(BP=made_up(200 * KB**2, 0), FBA=made_up(90 * KB**2, 4)),
+        str(path),
+        title='A step',
+    )
+    height, width, _ = pytest.importorskip('mmcv').imread(str(path)).shape
+    assert (width, height) == (900, 420)
+    assert path.stat().st_size > 10 * KB
+    labels = {'BP\n200 MiB, 100%', 'FBA\n90 MiB, 45%', 'module 0', 'module 3'}
+    assert labels <= texts(figure)
+    assert figure.axes[0].get_title('left') == 'A step'
+
+    figure = plot_timelines(
+        dict(a=made_up(3 * KB**3, 0), b=made_up(3 * KB**3, 16)), str(path)
+    )
+    assert {'a\n3 GiB, 100%', 'b\n3 GiB, 100%', '15'} <= texts(figure)
+    a, b = (t for t in figure.axes[0].texts if '\n' in t.get_text())
+    assert not Text.get_window_extent(a).overlaps(Text.get_window_extent(b))
+
+    with pytest.raises(ValueError, match='at least one arm'):
+        plot_timelines({}, str(path))

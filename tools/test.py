@@ -1,0 +1,171 @@
+# Copyright (c) mmfba authors.
+"""Test a checkpoint with a config of mmpretrain, mmdet, mmagic or mmfba.
+
+The metrics also go to <work dir>/<time stamp>/<time stamp>.json.
+"""
+
+import argparse
+import os
+import os.path as osp
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.evaluator import DumpResults, Evaluator
+from mmengine.runner import Runner
+
+from mmfba.engine.hooks.plain_checkpoint_hook import checkpoint_loading
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv (list[str], optional): Arguments instead of the command line's.
+            Defaults to None.
+
+    Returns:
+        argparse.Namespace: The arguments.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help='test config file path')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--work-dir',
+        help='directory for logs and metrics. Defaults to work_dir of the '
+        'config, else ./work_dirs/<name of the config>',
+    )
+    parser.add_argument('--out', help='pickle file to write predictions to')
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window'
+    )
+    parser.add_argument(
+        '--show-dir', help='directory for pictures of predictions'
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation by tta_model and tta_pipeline of the '
+        'config',
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than plain data. Such a file '
+        'can run any code on this machine: use this only for files whose '
+        'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, in the form key=value. Lists '
+        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
+        'with quotation marks and without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes one spelling or the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error('--out must end in .pkl or .pickle')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def _draw(cfg: Config, show: bool, out_dir: str | None) -> None:
+    # DetVisualizationHook puts <work dir>/<time stamp> before a relative
+    # path, once more at every batch.
+    out_dir = out_dir and osp.abspath(out_dir)
+    hook = (cfg.get('default_hooks') or {}).get('visualization', {})
+    kind = str(hook.get('type')).split('.')[-1]
+    if kind == 'DetVisualizationHook':
+        hook.update(draw=True, show=show, test_out_dir=out_dir)
+    elif kind == 'VisualizationHook':
+        hook.update(enable=True, interval=1, show=show, out_dir=out_dir)
+    else:
+        raise ValueError(
+            '--show and --show-dir need DetVisualizationHook (mmdet) or '
+            'VisualizationHook (mmpretrain) as default_hooks.visualization, '
+            f'but the config has {hook.get("type")!r}. Configs of mmagic draw '
+            'by themselves where custom_hooks has BasicVisualizationHook.'
+        )
+
+
+def _use_tta(cfg: Config) -> None:
+    missing = [k for k in ('tta_model', 'tta_pipeline') if k not in cfg]
+    if missing:
+        raise ValueError(f'--tta needs {missing} in the config.')
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the command line's settings into the config.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        args (argparse.Namespace): What :func:`parse_args` returns.
+
+    Raises:
+        ValueError: If the config lacks what ``--show``, ``--show-dir`` or
+            ``--tta`` needs.
+    """
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        stem = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('./work_dirs', stem)
+
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.show or args.show_dir:
+        _draw(cfg, args.show, args.show_dir)
+    if args.tta:
+        _use_tta(cfg)
+
+
+def dump_predictions(runner: Runner, out: str) -> None:
+    """Let the Runner write its predictions to a file after testing.
+
+    Args:
+        runner (Runner): A Runner that has not tested yet.
+        out (str): Path of the pickle file.
+
+    Raises:
+        ValueError: If the test loop is not MMEngine's, as in mmagic, whose
+            metrics draw their own samples.
+    """
+    evaluator = getattr(runner.test_loop, 'evaluator', None)
+    if type(evaluator) is not Evaluator:
+        raise ValueError(
+            '--out needs a test loop with the Evaluator of '
+            'MMEngine; configs of mmagic have their own.'
+        )
+    evaluator.metrics.append(DumpResults(out_file_path=out))
+
+
+def main() -> None:
+    """Build the Runner and test."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    merge_args(cfg, args)
+    runner = Runner.from_cfg(cfg)
+    if args.out:
+        dump_predictions(runner, args.out)
+    with checkpoint_loading(trust=args.trust_checkpoint):
+        runner.test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,152 @@
+# Copyright (c) mmfba authors.
+"""Train from a config of mmpretrain, mmdet, mmagic or mmfba."""
+
+import argparse
+import os
+import os.path as osp
+
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
+
+from mmfba.engine.hooks.plain_checkpoint_hook import checkpoint_loading
+
+AMP_TYPES = {
+    'OptimWrapper': 'AmpOptimWrapper',
+    'mmfba.LocalLearningOptimWrapper': 'mmfba.AmpLocalLearningOptimWrapper',
+}
+
+
+def parse_args(argv=None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv (list[str], optional): Arguments instead of the command line's.
+            Defaults to None.
+
+    Returns:
+        argparse.Namespace: The arguments.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='train config file path')
+    parser.add_argument(
+        '--work-dir',
+        help='directory for logs and checkpoints. Defaults to work_dir of '
+        'the config, else ./work_dirs/<name of the config>',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train with automatic mixed precision',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='checkpoint to resume from, or the latest one in the work '
+        'directory if no path is given',
+    )
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='do not evaluate during training',
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than plain data. Such a file '
+        'can run any code on this machine: use this only for files whose '
+        'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, in the form key=value. Lists '
+        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
+        'with quotation marks and without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes one spelling or the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def _use_amp(optim_wrapper: ConfigDict) -> None:
+    # Without `optimizer` it is a dict of several wrappers, with no own type.
+    default = 'OptimWrapper' if 'optimizer' in optim_wrapper else None
+    kind = optim_wrapper.get('type', default)
+    if kind not in AMP_TYPES and kind not in AMP_TYPES.values():
+        raise ValueError(
+            f'--amp works with optim_wrapper.type in '
+            f'{list(AMP_TYPES)}, but the config has {kind!r}.'
+        )
+    optim_wrapper.type = AMP_TYPES.get(kind, kind)
+    optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Write the command line's settings into the config.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        args (argparse.Namespace): What :func:`parse_args` returns.
+
+    Raises:
+        ValueError: If the config lacks what ``--amp`` or ``--auto-scale-lr``
+            needs.
+    """
+    cfg.launcher = args.launcher
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        stem = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('./work_dirs', stem)
+
+    if args.amp:
+        _use_amp(cfg.optim_wrapper)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise ValueError(
+                '--auto-scale-lr needs auto_scale_lr=dict('
+                'base_batch_size=...) in the config.'
+            )
+        cfg.auto_scale_lr.enable = True
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = dict()
+    cfg.default_hooks.setdefault(
+        'plain_checkpoint', dict(type='mmfba.PlainCheckpointHook')
+    )
+
+
+def main() -> None:
+    """Build the Runner and train."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    merge_args(cfg, args)
+    with checkpoint_loading(trust=args.trust_checkpoint):
+        Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
