@@ -34,5 +34,5 @@ lint: env
 	$(PY) -m codespell_lib
 
 clean:
-	rm -rf build dist .pytest_cache .ruff_cache
+	rm -rf build dist .hypothesis .pytest_cache .ruff_cache
 	find . -name .venv -prune -o -name __pycache__ -exec rm -rf {} +

@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 """Packaging. Tool settings live in pyproject.toml."""
+
 import re
 import shutil
 from pathlib import Path
@@ -45,7 +46,8 @@ def add_mim_extension(package_dir, link=False):
             target.symlink_to(Path('..', '..', name))
         elif source.is_dir():
             shutil.copytree(
-                source, target, ignore=shutil.ignore_patterns('__pycache__'))
+                source, target, ignore=shutil.ignore_patterns('__pycache__')
+            )
         else:
             shutil.copy(source, target)
 
@@ -100,4 +102,5 @@ if __name__ == '__main__':
             'tests': parse_requirements('tests'),
         },
         cmdclass={'build_py': BuildPy, 'develop': Develop},
-        zip_safe=False)
+        zip_safe=False,
+    )

@@ -20,7 +20,7 @@ die() { echo "[set-up] error: $*" >&2; exit 1; }
 
 # What a finished .venv was made from, its place included: it cannot be moved.
 state() {
-    cat $lock tools/setup_env.sh setup.py pyproject.toml | cksum
+    cat $lock tools/setup_env.sh setup.py | cksum
     pwd
     $py -V
 }
@@ -50,11 +50,11 @@ find_python() {
 
 check_compiler() {
     command -v "${CXX:-c++}" >/dev/null ||
-        die 'no C++ compiler, which mmcv needs. Install g++ and run this again.'
+        die 'no C++ compiler, which mmcv needs. Install g++, then try again.'
     "$1" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
         die "$1 has no Python.h, which mmcv needs. Install its headers" \
-            '(python3.11-dev) and run this again.'
+            '(python3.11-dev), then try again.'
 }
 
 make_venv() {
@@ -62,7 +62,7 @@ make_venv() {
     if ! is_venv; then
         "$1" -m venv --clear .venv || die "$1 cannot make .venv. $hint"
     elif ! is_python311 $py; then
-        die '.venv is not of Python 3.11. Move it away and run this again.'
+        die '.venv is not of Python 3.11. Move it away, then try again.'
     fi
     # pip writes INSTALLER after a package's files: without it, they are not
     # all there, though pip would call the package installed.
@@ -80,8 +80,8 @@ install_locked() {
     say "Installing $lock (gigabytes of downloads, the first time)"
     grep -v '^mmcv==' $lock |
         $py -m pip install --no-deps --progress-bar off -r /dev/stdin |
-        { grep --line-buffered -v '^Requirement already satisfied' || true; } ||
-        die 'pip failed, see above. If the network failed, run this again.'
+        { grep --line-buffered -v '^Requirement already' || true; } ||
+        die 'pip failed, see above. If the network failed, try again.'
 }
 
 # A crash counts as well as an ImportError: mmcv may stem from another torch.
@@ -115,7 +115,7 @@ install_mmcv() {
         --no-build-isolation "$@" "$mmcv" 2>&1 | tee $log | show_progress || {
         tail -n 20 $log
         die "$mmcv was not built, see above and $log." \
-            'If the network failed, run this again.'
+            'If the network failed, try again.'
     }
 }
 
@@ -145,7 +145,7 @@ python=$(find_python)
 say 'Making .venv ready: about 10 minutes and 6 GB, the first time'
 rm -f $stamp
 make_venv "$python"
-ops_work || check_compiler "$python"
+[ -d $site/mmcv/ops ] || check_compiler "$python"
 install_locked
 ops_work || build_mmcv
 $py -m pip install -q --no-deps --no-build-isolation -e . ||

@@ -9,6 +9,11 @@ model = dict(
     backbone=dict(depth=18, base_channels=32, init_cfg=None, frozen_stages=-1,
                   norm_eval=False),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64),
-    bbox_head=dict(num_classes=10, in_channels=64, feat_channels=64))
+    bbox_head=dict(
+        num_classes=10,
+        in_channels=64,
+        feat_channels=64,
+        anchor_generator=dict(octave_base_scale=2),  # digits of 14 pixels
+        loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss')))
 default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
 randomness = dict(seed=0)

@@ -20,5 +20,6 @@ if find_spec('mmpretrain'):
     from .classifiers import *  # noqa: F401,F403
 if find_spec('mmdet'):
     from .detectors import *  # noqa: F401,F403
+    from .losses import *  # noqa: F401,F403
 if find_spec('mmagic'):
     from .editors import *  # noqa: F401,F403

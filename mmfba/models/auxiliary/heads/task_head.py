@@ -48,8 +48,9 @@ def TaskHead(spec: UnitSpec,
                 "auxiliary.head.mode='shared': the main head takes "
                 f"{main.head['in_channels']} channels, the auxiliary neck of "
                 f'module {spec.index} returns {in_channels}: set '
-                'auxiliary.neck.out_channels=None (detection) or '
-                "mode='stage_chain' and channel_ratio=1.0 (classification)")
+                f"auxiliary.neck.out_channels={main.head['in_channels']} "
+                "(detection) or mode='stage_chain' and channel_ratio=1.0 "
+                '(classification)')
         return main.head_module
     cfg = copy.deepcopy(main.head)
     cfg['in_channels'] = in_channels

@@ -33,11 +33,11 @@ class SLMFPN(BaseModule):
     Args:
         spec (UnitSpec): The cut.
         mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
-        channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
+        channel_ratio (float): See :class:`SLM`. Defaults to 0.25.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
-        out_channels (int, optional): Channels of the local FPN; None for
-            those of the main network's neck. Defaults to 64.
+        out_channels (int, optional): Channels of the local FPN. Defaults to
+            None, a quarter of the main network's neck, but at least 32.
 
     Raises:
         ValueError: If the main network's neck cannot be copied so.
@@ -46,10 +46,10 @@ class SLMFPN(BaseModule):
     def __init__(self,
                  spec: UnitSpec,
                  mode: str = 'stage_chain',
-                 channel_ratio: float = 0.5,
+                 channel_ratio: float = 0.25,
                  blocks_per_stage: int = 1,
                  fusion: str = 'add',
-                 out_channels: Optional[int] = 64) -> None:
+                 out_channels: Optional[int] = None) -> None:
         super().__init__()
         check_operator(fusion)
         if not spec.main.neck:
@@ -65,17 +65,18 @@ class SLMFPN(BaseModule):
                 fusion, level.channels, [level.feature.channels], False)
             for level in self.levels if level.fused
         })
+        self.out_channels = out_channels or slim_channels(spec.main.neck)
         self.neck = spec.main.registry.build(
-            self._neck_cfg(spec.main.neck, dropped is not None, out_channels))
-        self.out_channels = out_channels or spec.main.neck['out_channels']
+            self._neck_cfg(spec.main.neck, dropped is not None))
 
-    def _neck_cfg(self, main: Dict[str, Any], by_convs: bool,
-                  out_channels: Optional[int]) -> Dict[str, Any]:
+    def _neck_cfg(self, main: Dict[str, Any],
+                  by_convs: bool) -> Dict[str, Any]:
         channels = [level.channels for level in self.levels]
         several = isinstance(main['in_channels'], (list, tuple))
-        cfg = dict(main, in_channels=channels if several else channels[-1])
-        if out_channels is not None:
-            cfg['out_channels'] = out_channels
+        cfg = dict(
+            main,
+            in_channels=channels if several else channels[-1],
+            out_channels=self.out_channels)
         if by_convs:
             if main['type'] != 'FPN':
                 raise ValueError(
@@ -123,3 +124,8 @@ class SLMFPN(BaseModule):
         if level.source == 'zeros':
             return level.zeros(x, self.cut_stride)
         return x if level.source == 'cut' else None
+
+
+def slim_channels(neck: Dict[str, Any]) -> int:
+    """Channels of a slim copy of a neck."""
+    return min(neck['out_channels'], max(32, neck['out_channels'] // 4))

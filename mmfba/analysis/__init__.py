@@ -1,0 +1,2 @@
+# Copyright (c) mmfba authors.
+"""Measuring and planning; the scripts in tools/ call it."""

@@ -1,0 +1,122 @@
+# Copyright (c) mmfba authors.
+from typing import Iterator, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.losses import FocalLoss
+from torch import Tensor
+
+from mmfba.registry import MODELS
+
+SLICE = 2**18
+"""Elements that are worked on at a time: temporaries of 1 MiB."""
+
+
+@MODELS.register_module()
+class LeanSigmoidFocalLoss(FocalLoss):
+    r"""Sigmoid focal loss that keeps the logits and labels only.
+
+    .. math::
+        FL(p_t) = -\alpha_t (1 - p_t)^\gamma \log(p_t)
+
+    Eq. 5 of `Focal Loss for Dense Object Detection
+    <https://arxiv.org/abs/1708.02002>`_. Loss and gradient are those of
+    mmdet's ``FocalLoss``. Without mmcv's CUDA kernel that one keeps some ten
+    tensors of the size of the logits for its backward, and with it the loss
+    of every element; this one works through the logits in slices, in
+    float32, and keeps nothing but its inputs.
+
+    Args:
+        use_sigmoid (bool): Has to be True, as in mmdet. Defaults to True.
+        gamma (float): Defaults to 2.0.
+        alpha (float): Defaults to 0.25.
+        reduction (str): ``'mean'`` or ``'sum'``. Defaults to ``'mean'``.
+        loss_weight (float): Defaults to 1.0.
+
+    Raises:
+        ValueError: If the reduction is none of these, or the targets are not
+            class indices.
+    """
+
+    def forward(self,
+                pred: Tensor,
+                target: Tensor,
+                weight: Optional[Tensor] = None,
+                avg_factor: Optional[float] = None,
+                reduction_override: Optional[str] = None) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            pred (Tensor): Logits (N, C).
+            target (Tensor): Class indices (N, ); C is the background.
+            weight (Tensor, optional): (N, ) or (N, C). Defaults to None.
+            avg_factor (float, optional): What the sum is divided by; without
+                it the mean is taken. Defaults to None.
+            reduction_override (str, optional): Instead of ``reduction``.
+                Defaults to None.
+
+        Returns:
+            Tensor: A scalar.
+        """
+        reduction = reduction_override or self.reduction
+        if reduction not in ('mean', 'sum') or pred.dim() == target.dim():
+            raise ValueError(
+                f'LeanSigmoidFocalLoss: reduction={reduction!r} and targets of '
+                f"shape {tuple(target.shape)}: use reduction 'mean' or 'sum' "
+                'and class indices, or mmdet.FocalLoss')
+        if weight is not None and weight.dim() < pred.dim():
+            weight = weight[:, None]
+        total = _FocalSum.apply(pred, target, weight, self.gamma, self.alpha)
+        if reduction == 'mean':
+            eps = torch.finfo(torch.float32).eps
+            total = total / (
+                pred.numel() if avg_factor is None else avg_factor + eps)
+        return self.loss_weight * total
+
+
+class _FocalSum(torch.autograd.Function):
+    """Weighted sum over all elements.
+
+    With z = x where the class is negative and -x where it is positive, both
+    cases are a * sigmoid(z)^gamma * softplus(z).
+    """
+
+    @staticmethod
+    def forward(ctx, pred: Tensor, target: Tensor, weight: Optional[Tensor],
+                gamma: float, alpha: float) -> Tensor:
+        ctx.save_for_backward(pred, target, weight)
+        ctx.gamma, ctx.alpha = gamma, alpha
+        total = pred.new_zeros((), dtype=_wide(pred))
+        for _, z, a, _ in _slices(pred, target, weight, alpha):
+            total += (a * z.sigmoid().pow_(gamma) * F.softplus(z)).sum()
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
+        pred, target, weight = ctx.saved_tensors
+        result = torch.empty_like(pred)
+        for rows, z, a, sign in _slices(pred, target, weight, ctx.alpha):
+            p = z.sigmoid()
+            slope = F.softplus(z).mul_(1 - p).mul_(ctx.gamma).add_(p)
+            result[rows] = slope.mul_(p.pow_(ctx.gamma)).mul_(a).mul_(
+                sign).mul_(grad)
+        return result, None, None, None, None
+
+
+def _slices(pred: Tensor, target: Tensor, weight: Optional[Tensor],
+            alpha: float) -> Iterator[Tuple[slice, Tensor, Tensor, Tensor]]:
+    """Rows, z, weight a and sign of dz/dx, slice by slice."""
+    classes = torch.arange(pred.shape[1], device=pred.device)
+    step = max(1, SLICE // max(1, pred.shape[1]))
+    for start in range(0, len(pred), step):
+        rows = slice(start, start + step)
+        positive = target[rows, None] == classes
+        sign = 1 - 2 * positive.to(_wide(pred))
+        a = torch.where(positive, alpha, 1 - alpha).to(sign)
+        if weight is not None:
+            a = a * weight[rows]
+        yield rows, pred[rows] * sign, a, sign
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -1,0 +1,52 @@
+# Copyright (c) mmfba authors.
+"""Cuts of tiny backbones, for which auxiliary networks are built."""
+
+import torch
+
+from mmfba.local import INPUT, FeatureBank, probe_features
+from mmfba.models import build_chain
+from mmfba.models.auxiliary import MainModel, UnitSpec
+
+
+def make_spec(
+    backbone,
+    cut,
+    registry=None,
+    readable=(),
+    outputs=None,
+    neck=None,
+    head=None,
+    head_module=None,
+):
+    """The cut after the unit ``cut`` of ``backbone``."""
+    chain = build_chain(backbone)
+    outputs = chain.outputs if outputs is None else outputs
+    main = MainModel(
+        backbone, chain, outputs, registry, neck, head or {}, head_module
+    )
+    features = probe_features(backbone, build_chain)
+    return UnitSpec(0, 2, features[cut], features, tuple(readable), main)
+
+
+def run_units(backbone, images):
+    """All features of the backbone by name."""
+    x, features = images, {INPUT: images}
+    with torch.no_grad():
+        for unit in build_chain(backbone).units:
+            x = features[unit.name] = unit.forward(x)
+    return features
+
+
+def filled_bank(reads, features):
+    """The bank with what is read, and nothing else."""
+    bank = FeatureBank(dict.fromkeys(reads, 0))
+    for name, feature in features.items():
+        bank.put(name, feature)
+    return bank
+
+
+def record_inputs(module):
+    """A list to which each call of ``module`` appends its arguments."""
+    calls = []
+    module.register_forward_pre_hook(lambda m, args: calls.append(args))
+    return calls

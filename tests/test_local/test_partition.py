@@ -1,0 +1,183 @@
+# Copyright (c) mmfba authors.
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mmfba.local import (
+    Unit,
+    partition_by_cuts,
+    partition_by_stage,
+    partition_uniform,
+)
+
+
+def make_units(blocks=(2, 2, 2, 2), cuttable_stem=True):
+    """A stem and the given number of blocks in each stage."""
+    units = [Unit('stem', 0, nn.Identity(), (), cuttable=cuttable_stem)]
+    units += [
+        Unit(f'layer{stage}.{i}', stage, nn.Identity(), ())
+        for stage, count in enumerate(blocks, start=1)
+        for i in range(count)
+    ]
+    return units
+
+
+def sizes(ranges):
+    return [stop - start for start, stop in ranges]
+
+
+@st.composite
+def cuttings(draw):
+    """Units, the first trained one, and a K that they allow."""
+    blocks = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    units = make_units(blocks, draw(st.booleans()))
+    first = draw(st.integers(0, len(units) - 1))
+    possible = sum(unit.cuttable for unit in units[first:])
+    return units, first, draw(st.integers(1, possible))
+
+
+@settings(max_examples=50, deadline=None)
+@given(cuttings())
+def test_uniform_covers_without_gaps(cutting):
+    units, first, num_modules = cutting
+    ranges = partition_uniform(units, num_modules, first)
+    assert len(ranges) == num_modules
+    covered = [i for start, stop in ranges for i in range(start, stop)]
+    assert covered == list(range(first, len(units)))
+    assert min(sizes(ranges)) >= 1
+    assert all(units[stop - 1].cuttable for _, stop in ranges)
+
+
+@settings(max_examples=50, deadline=None)
+@given(cuttings())
+def test_uniform_gives_later_modules_more(cutting):
+    units, first, num_modules = cutting
+    ranges = partition_uniform(units, num_modules, first)
+    trained = [
+        sum(unit.cuttable for unit in units[start:stop])
+        for start, stop in ranges
+    ]
+    assert trained == sorted(trained)
+    assert max(trained) - min(trained) <= 1
+
+
+@pytest.mark.parametrize(
+    'blocks, num_modules, expected',
+    [
+        ((2, 2, 2, 2), 4, [2, 2, 2, 3]),  # ResNet-18 and its stem
+        ((3, 4, 6, 3), 17, [1] * 17),  # ResNet-34 of the paper's tables
+        ((3, 4, 6, 3), 4, [4, 4, 4, 5]),
+        ((3, 4, 6, 3), 7, [2, 2, 2, 2, 3, 3, 3]),
+        ((5, 5, 5), 16, [1] * 16),  # ResNet-32
+        ((5, 5, 5), 1, [16]),
+    ],
+)
+def test_uniform_of_known_networks(blocks, num_modules, expected):
+    ranges = partition_uniform(make_units(blocks), num_modules)
+    assert sizes(ranges) == expected
+
+
+def test_uniform_trains_a_stem_that_is_no_module_with_the_first_block():
+    units = make_units((4,), cuttable_stem=False)
+    assert partition_uniform(units, 4) == [(0, 2), (2, 3), (3, 4), (4, 5)]
+    with pytest.raises(ValueError, match='from 1 to 4, the number of trained'):
+        partition_uniform(units, 5)
+
+
+def test_uniform_leaves_out_the_frozen_prefix():
+    units = make_units((2, 2))
+    assert partition_uniform(units, 2, first=3) == [(3, 4), (4, 5)]
+    with pytest.raises(ValueError, match='from 1 to 2'):
+        partition_uniform(units, 3, first=3)
+
+
+@pytest.mark.parametrize(
+    'blocks, num_modules, first, expected',
+    [
+        ((2, 2, 2, 2), 4, 0, [(0, 3), (3, 5), (5, 7), (7, 9)]),
+        ((2, 2, 2, 2), 3, 0, [(0, 3), (3, 5), (5, 9)]),
+        ((2, 2, 2, 2), 2, 0, [(0, 5), (5, 9)]),
+        ((2, 2, 2, 2), 1, 0, [(0, 9)]),
+        ((2, 2, 2, 2), 4, 1, [(1, 3), (3, 5), (5, 7), (7, 9)]),
+        ((2, 2, 2, 2), 3, 3, [(3, 5), (5, 7), (7, 9)]),
+        ((3, 1), 2, 2, [(2, 4), (4, 5)]),  # frozen into the stage
+    ],
+)
+def test_by_stage(blocks, num_modules, first, expected):
+    assert partition_by_stage(make_units(blocks), num_modules, first) == (
+        expected
+    )
+
+
+def test_by_stage_gives_later_modules_more_stages():
+    ranges = partition_by_stage(make_units((1,) * 6), 4)
+    assert ranges == [(0, 2), (2, 3), (3, 5), (5, 7)]
+
+
+def test_by_stage_has_at_most_the_trained_stages():
+    units = make_units((2, 2, 2))
+    with pytest.raises(ValueError, match='from 1 to 3, the .* trained stages'):
+        partition_by_stage(units, 4)
+    with pytest.raises(ValueError, match='from 1 to 2, the .* trained stages'):
+        partition_by_stage(units, 3, first=3)
+
+
+@pytest.mark.parametrize('partition', [partition_uniform, partition_by_stage])
+@pytest.mark.parametrize('num_modules', [0, -1, 10**6, 3.5, True, '4', None])
+def test_impossible_number_of_modules(partition, num_modules):
+    with pytest.raises(ValueError) as error:
+        partition(make_units(), num_modules)
+    limit = 9 if partition is partition_uniform else 4
+    assert f'num_modules={num_modules!r}: expected an integer from 1 to ' in (
+        str(error.value)
+    )
+    assert f'to {limit}, the number of trained' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'cuts, first, expected',
+    [
+        ([], 0, [(0, 9)]),
+        (['stem'], 0, [(0, 1), (1, 9)]),
+        (['layer1.1', 'layer3.0'], 0, [(0, 3), (3, 6), (6, 9)]),
+        (['layer4.0'], 3, [(3, 8), (8, 9)]),
+        (['layer2.0'], 3, [(3, 4), (4, 9)]),
+    ],
+)
+def test_by_cuts(cuts, first, expected):
+    assert partition_by_cuts(make_units(), cuts, first) == expected
+
+
+@pytest.mark.parametrize(
+    'cuts, message',
+    [
+        (['layer1.O'], r"no unit 'layer1.O'; did you mean \['layer1"),
+        (['neck'], r"no unit 'neck'; units: \['stem', 'layer1.0'"),
+        ([3], r'no unit 3; units: '),
+        (
+            ['layer1.1', 'layer1.1'],
+            "cut 'layer1.1' is double or out of order in "
+            r"\['layer1.1', 'layer1.1'\]",
+        ),
+        (['layer3.0', 'layer2.0'], "cut 'layer2.0' is double or out of order"),
+        (['layer1.0'], "'layer1.0' lies in the frozen prefix, which ends"),
+        (['layer4.1'], "'layer4.1' is the last unit; the main head"),
+    ],
+)
+def test_wrong_cuts(cuts, message):
+    first = 3 if cuts == ['layer1.0'] else 0
+    with pytest.raises(ValueError, match=message):
+        partition_by_cuts(make_units(), cuts, first)
+
+
+def test_frozen_prefix_error_says_where_it_ends():
+    with pytest.raises(ValueError, match="before 'layer2.0'.*frozen_stages"):
+        partition_by_cuts(make_units(), ['stem'], first=3)
+
+
+def test_no_cut_after_a_stem_that_is_no_module():
+    units = make_units((4,), cuttable_stem=False)
+    with pytest.raises(ValueError, match="first possible cut is 'layer1.0'"):
+        partition_by_cuts(units, ['stem'])
+    assert partition_by_cuts(units, ['layer1.0']) == [(0, 2), (2, 5)]

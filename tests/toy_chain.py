@@ -1,0 +1,166 @@
+# Copyright (c) mmfba authors.
+"""A chain of four convs, made of torch alone, and a model that learns it.
+
+Stages: ``stem`` (0), ``a`` and ``b`` (1), ``c`` (2, stride 2). What the
+backbone returns are the features ``b`` and ``c``, as a neck would read them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmfba.local import Chain, LocalLearner, Unit
+
+NAMES = ('stem', 'a', 'b', 'c')
+CHANNELS = dict(input=3, stem=4, a=4, b=6, c=8)
+
+
+class Backbone(nn.Module):
+    """Conv, batch norm, ReLU and dropout, four times."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        before = CHANNELS['input']
+        for name in NAMES:
+            conv = nn.Conv2d(
+                before, CHANNELS[name], 3, 2 if name == 'c' else 1, 1
+            )
+            norm = nn.BatchNorm2d(CHANNELS[name])
+            block = nn.Sequential(conv, norm, nn.ReLU(), nn.Dropout(dropout))
+            self.add_module(name, block)
+            before = CHANNELS[name]
+
+    def forward(self, x):
+        b = self.b(self.a(self.stem(x)))
+        return b, self.c(b)
+
+
+def make_chain(backbone):
+    units = tuple(
+        Unit(name, stage, getattr(backbone, name), (getattr(backbone, name),))
+        for name, stage in zip(NAMES, (0, 1, 1, 2))
+    )
+    return Chain(units, ('b', 'c'), lambda f: (f['b'], f['c']), make_stage)
+
+
+def make_stage(in_channels, out_channels, stride, num_blocks):
+    raise NotImplementedError
+
+
+class Auxiliary(nn.Module):
+    """A linear classifier of the pooled cut and of what it reads."""
+
+    def __init__(self, cut, reads=(), shared=None):
+        super().__init__()
+        self.reads = tuple(reads)
+        self.local = nn.Linear(CHANNELS[cut], 5)
+        self.banked = nn.ModuleList(
+            nn.Linear(CHANNELS[name.removesuffix('.pooled')], 5)
+            for name in self.reads
+        )
+        self._shared = (shared,) if shared else ()  # no submodule
+
+    @property
+    def shared_modules(self):
+        return self._shared
+
+    def loss(self, x, bank, targets):
+        logits = self.local(x.mean(dim=(2, 3)))
+        for layer, name in zip(self.banked, self.reads):
+            entry = bank.get(name)
+            pooled = entry if entry.dim() == 2 else entry.mean(dim=(2, 3))
+            logits = logits + layer(pooled)
+        for head in self._shared:
+            logits = head(logits)
+        hits = (logits.argmax(1) == targets).double().mean()
+        return dict(loss_cls=F.cross_entropy(logits, targets), acc=hits)
+
+
+class Model(nn.Module):
+    """The backbone, a head that reads ``b`` and ``c``, and the learner."""
+
+    def __init__(
+        self,
+        modules=((0, 4),),
+        reads=None,
+        dropout=0.0,
+        shared=False,
+        **options,
+    ):
+        super().__init__()
+        reads = reads or {}
+        self.net = Backbone(dropout)
+        self.head = nn.Linear(CHANNELS['b'] + CHANNELS['c'], 5)
+        self.scores = nn.Linear(5, 5)
+        self.aux = nn.ModuleList(
+            Auxiliary(
+                NAMES[stop - 1], reads.get(i, ()), self.scores if shared else 0
+            )
+            for i, (_, stop) in enumerate(modules[:-1])
+        )
+        last_reader = {name: i for i in sorted(reads) for name in reads[i]}
+        last_reader.update(b=len(self.aux), c=len(self.aux))
+        options.setdefault('loss_weights', [1.0] * len(self.aux))
+        self.learner = LocalLearner(modules, last_reader, **options)
+        self.double()
+
+    def main_loss(self, features, targets):
+        pooled = [f.mean(dim=(2, 3)) for f in features]
+        logits = self.scores(self.head(torch.cat(pooled, dim=1)))
+        return dict(loss_cls=F.cross_entropy(logits, targets))
+
+    def plain_loss(self, inputs, targets):
+        """What end-to-end training minimises."""
+        return self.main_loss(self.net(inputs), targets)
+
+    def loss(self, inputs, targets, main_loss=None):
+        """What local learning returns; local backwards run inside."""
+        return self.learner.run(
+            self,
+            make_chain(self.net),
+            inputs,
+            self.aux,
+            targets,
+            main_loss or (lambda f: self.main_loss(f, targets)),
+        )
+
+
+def make_model(*args, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return Model(*args, **kwargs)
+
+
+def make_batch(seed=1):
+    """Images, which require no gradient, and labels."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(4, 3, 6, 8, generator=generator, dtype=torch.float64)
+    return images, torch.tensor([0, 3, 1, 4])
+
+
+def total(losses):
+    """Sum of what the caller is to propagate."""
+    return sum(v for name, v in losses.items() if 'loss' in name)
+
+
+def train_step(model, inputs, targets):
+    losses = model.loss(inputs, targets)
+    total(losses).backward()
+    return losses
+
+
+def gradients(model):
+    return {n: p.grad for n, p in model.named_parameters()}
+
+
+def assert_same(got, expected, tolerance=0.0):
+    """Equal gradients by name; bit for bit with tolerance 0."""
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        if value is None:
+            assert got[name] is None, name
+        elif tolerance:
+            assert got[name] is not None, name
+            error = (got[name] - value).abs().max()
+            assert error <= tolerance * (1 + value.abs().max()), name
+        else:
+            assert torch.equal(got[name], value), name
