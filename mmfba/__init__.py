@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 """Supervised local learning with a feature bank (FBA) for OpenMMLab."""
+
 from .version import __version__
 
 __all__ = ['__version__']

@@ -5,6 +5,7 @@
 imports this module by its name and then the ``locations``, so that a config
 needs no ``custom_imports``.
 """
+
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
@@ -13,17 +14,17 @@ from mmengine.registry import Registry
 __all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS']
 
 MODELS = Registry(
-    'model',
-    parent=MMENGINE_MODELS,
-    scope='mmfba',
-    locations=['mmfba.models'])
+    'model', parent=MMENGINE_MODELS, scope='mmfba', locations=['mmfba.models']
+)
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope='mmfba',
-    locations=['mmfba.engine.hooks'])
+    locations=['mmfba.engine.hooks'],
+)
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',
     parent=MMENGINE_OPTIM_WRAPPERS,
     scope='mmfba',
-    locations=['mmfba.engine.optim_wrappers'])
+    locations=['mmfba.engine.optim_wrappers'],
+)

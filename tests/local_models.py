@@ -4,6 +4,7 @@
 ``build(task)`` is the plain model, ``build(task, num_modules=3)`` the same
 trained by local learning.
 """
+
 import copy
 import logging
 
@@ -16,36 +17,41 @@ import mmfba.models  # noqa: F401
 CLASSIFIER = dict(
     type='ImageClassifier',
     backbone=dict(
-        type='mmfba.CIFARResNet', depth=20, base_channels=8, in_channels=3),
+        type='mmfba.CIFARResNet', depth=20, base_channels=8, in_channels=3
+    ),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
         type='LinearClsHead',
         num_classes=10,
         in_channels=32,
-        loss=dict(type='CrossEntropyLoss', loss_weight=1.0)),
-    data_preprocessor=dict(
-        mean=[127.0] * 3, std=[64.0] * 3, num_classes=10))
+        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
+    ),
+    data_preprocessor=dict(mean=[127.0] * 3, std=[64.0] * 3, num_classes=10),
+)
 DETECTOR = dict(
     type='RetinaNet',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[127.0] * 3,
         std=[64.0] * 3,
-        pad_size_divisor=32),
+        pad_size_divisor=32,
+    ),
     backbone=dict(
         type='ResNet',
         depth=18,
         base_channels=8,
         num_stages=4,
         out_indices=(0, 1, 2, 3),
-        norm_eval=False),
+        norm_eval=False,
+    ),
     neck=dict(
         type='FPN',
         in_channels=[8, 16, 32, 64],
         out_channels=16,
         start_level=1,
         add_extra_convs='on_input',
-        num_outs=5),
+        num_outs=5,
+    ),
     bbox_head=dict(
         type='RetinaHead',
         num_classes=4,
@@ -57,27 +63,33 @@ DETECTOR = dict(
             octave_base_scale=4,
             scales_per_octave=3,
             ratios=[0.5, 1.0, 2.0],
-            strides=[8, 16, 32, 64, 128]),
+            strides=[8, 16, 32, 64, 128],
+        ),
         bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
         loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss'),
-        loss_bbox=dict(type='L1Loss')),
+        loss_bbox=dict(type='L1Loss'),
+    ),
     train_cfg=dict(
         assigner=dict(
             type='MaxIoUAssigner',
             pos_iou_thr=0.5,
             neg_iou_thr=0.4,
             min_pos_iou=0,
-            ignore_iof_thr=-1),
+            ignore_iof_thr=-1,
+        ),
         sampler=dict(type='PseudoSampler'),
         allowed_border=-1,
         pos_weight=-1,
-        debug=False),
+        debug=False,
+    ),
     test_cfg=dict(
         nms_pre=1000,
         min_bbox_size=0,
         score_thr=0.0,
         nms=dict(type='nms', iou_threshold=0.5),
-        max_per_img=20))
+        max_per_img=20,
+    ),
+)
 EDITOR = dict(
     type='BaseEditModel',
     generator=dict(
@@ -87,12 +99,15 @@ EDITOR = dict(
         mid_channels=8,
         num_blocks=6,
         upscale_factor=2,
-        res_scale=1),
+        res_scale=1,
+    ),
     pixel_loss=dict(type='L1Loss', loss_weight=1.0, reduction='mean'),
     train_cfg=dict(),
     test_cfg=dict(),
     data_preprocessor=dict(
-        type='DataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3))
+        type='DataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3
+    ),
+)
 
 TASKS = {
     'classification': ('mmpretrain', CLASSIFIER, 'LocalImageClassifier'),
@@ -107,6 +122,7 @@ def build(task, plain_options=None, seed=0, **local_learning):
     DefaultScope._instance_dict.clear()
     init_default_scope(scope)
     from mmengine.registry import MODELS
+
     cfg = ConfigDict(copy.deepcopy(cfg))
     for key, options in (plain_options or {}).items():
         cfg[key].update(options)
@@ -126,21 +142,26 @@ def raw_data(task, batch_size=4, size=64, seed=0):
     rng = torch.Generator().manual_seed(seed)
 
     def image(pixels):
-        return torch.randint(
-            0, 256, (3, pixels, pixels), generator=rng).to(torch.uint8)
+        return torch.randint(0, 256, (3, pixels, pixels), generator=rng).to(
+            torch.uint8
+        )
 
     if task == 'classification':
         from mmpretrain.structures import DataSample
+
         samples = [
             DataSample().set_gt_label(i % 10) for i in range(batch_size)
         ]
         inputs = [image(size // 4) for _ in samples]
     elif task == 'detection':
         from mmdet.testing import demo_mm_inputs
+
         return demo_mm_inputs(
-            batch_size, [[3, size, size]] * batch_size, num_classes=4)
+            batch_size, [[3, size, size]] * batch_size, num_classes=4
+        )
     else:
         from mmagic.structures import DataSample
+
         samples = [
             DataSample(gt_img=image(size // 2)) for _ in range(batch_size)
         ]
@@ -152,13 +173,15 @@ def raw_data(task, batch_size=4, size=64, seed=0):
 def data(model, task, training=True, **kwargs):
     """A batch as the model's loss and predict take it."""
     return model.data_preprocessor(
-        copy.deepcopy(raw_data(task, **kwargs)), training)
+        copy.deepcopy(raw_data(task, **kwargs)), training
+    )
 
 
 def losses(model, task, **kwargs):
     """Total loss and log values of one forward."""
     return model.parse_losses(
-        model(**data(model, task, **kwargs), mode='loss'))
+        model(**data(model, task, **kwargs), mode='loss')
+    )
 
 
 def gradients(model):

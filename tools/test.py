@@ -7,6 +7,7 @@ The metrics also go to <work dir>/<time stamp>/<time stamp>.json.
 import argparse
 import os
 import os.path as osp
+from typing import Optional
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.evaluator import DumpResults, Evaluator
@@ -79,7 +80,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def _draw(cfg: Config, show: bool, out_dir: str | None) -> None:
+def _draw(cfg: Config, show: bool, out_dir: Optional[str]) -> None:
     # DetVisualizationHook puts <work dir>/<time stamp> before a relative
     # path, once more at every batch.
     out_dir = out_dir and osp.abspath(out_dir)

@@ -2,7 +2,9 @@ _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 model = dict(
     type='mmfba.LocalSingleStageDetector',
     backbone=dict(init_cfg=None, frozen_stages=-1, norm_eval=False),
-    local_learning=dict(num_modules=4))
+    local_learning=dict(num_modules=4),
+)
 optim_wrapper = dict(
-    type='mmfba.LocalLearningOptimWrapper', clip_grad=dict(max_norm=10))
+    type='mmfba.LocalLearningOptimWrapper', clip_grad=dict(max_norm=10)
+)
 default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

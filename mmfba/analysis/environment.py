@@ -22,4 +22,5 @@ def describe_environment() -> Dict[str, Any]:
         device=torch.cuda.get_device_name() if cuda else 'cpu',
         python=platform.python_version(),
         torch=torch.__version__,
-        mmfba=__version__)
+        mmfba=__version__,
+    )

@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 """Figures of measured steps."""
 
-from itertools import pairwise
+from typing import Optional
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ COLORS = (
 
 
 def plot_timelines(
-    profiles: dict[str, StepProfile], path: str, title: str | None = None
+    profiles: dict[str, StepProfile], path: str, title: Optional[str] = None
 ) -> Figure:
     """Draw the memory over one training step, a line for each arm.
 
@@ -132,6 +132,6 @@ def _spread(values: list[float], distance: float) -> list[float]:
     """The values, lowered where two are less than a distance apart."""
     spread = list(values)
     order = np.argsort(values)[::-1]
-    for above, below in pairwise(order):
+    for above, below in zip(order, order[1:]):
         spread[below] = min(spread[below], spread[above] - distance)
     return spread

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.runner import BaseLoop, Runner, set_random_seed
@@ -57,7 +57,7 @@ class StepProfile:
 def profile_step(
     step: Callable[[], Any],
     model: nn.Module,
-    optimizer: Optimizer | None = None,
+    optimizer: Optional[Optimizer] = None,
     inputs: Any = (),
     num_warmup: int = 1,
 ) -> StepProfile:
@@ -186,7 +186,7 @@ class ProfileLoop(BaseLoop):
         with redirect_stdout(io.StringIO()):
             super().__init__(runner, dataloader)
         self.num_warmup = num_warmup
-        self.profile: StepProfile | None = None
+        self.profile: Optional[StepProfile] = None
 
     @property
     def max_iters(self) -> int:

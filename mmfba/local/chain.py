@@ -23,6 +23,7 @@ class Unit:
             no module of its own is not cuttable: it is trained with the unit
             that follows. Defaults to True.
     """
+
     name: str
     stage: int
     forward: Callable[[Tensor], Tensor]
@@ -58,6 +59,7 @@ class Chain:
             num_blocks)`` builds fresh blocks of the backbone's own kind: the
             simplified blocks of an SLM.
     """
+
     units: Tuple[Unit, ...]
     outputs: Tuple[str, ...]
     finish: Callable[[Mapping[str, Tensor]], Any]
@@ -80,15 +82,18 @@ class Chain:
         """
         frozen = [unit.frozen for unit in self.units]
         if all(frozen):
-            raise ValueError('All units of the backbone are frozen: there is '
-                             'nothing that local learning could train')
+            raise ValueError(
+                'All units of the backbone are frozen: there is '
+                'nothing that local learning could train'
+            )
         first = frozen.index(False)
         if any(frozen[first:]):
             late = self.units[first + frozen[first:].index(True)].name
             raise ValueError(
                 f'Unit {late!r} is frozen although {self.units[first].name!r}'
                 ' before it is trained. Frozen units must form a prefix of '
-                'the backbone (frozen_stages)')
+                'the backbone (frozen_stages)'
+            )
         return first
 
 
@@ -102,15 +107,18 @@ class FeatureSpec:
         channels (int): Number of channels.
         stride (int): Stride in pixels of the input image.
     """
+
     name: str
     stage: int
     channels: int
     stride: int
 
 
-def probe_features(backbone: nn.Module,
-                   make_chain: Callable[[nn.Module], Chain],
-                   size: int = 256) -> Dict[str, FeatureSpec]:
+def probe_features(
+    backbone: nn.Module,
+    make_chain: Callable[[nn.Module], Chain],
+    size: int = 256,
+) -> Dict[str, FeatureSpec]:
     """Find channels and stride of every feature on the meta device.
 
     Args:
@@ -125,15 +133,19 @@ def probe_features(backbone: nn.Module,
     probe = copy.deepcopy(backbone).to('meta')
     probe.eval()  # mmdet's backbones return nothing here
     chain = make_chain(probe)
-    channels = next(m.in_channels for m in _modules(chain.units[0])
-                    if isinstance(m, nn.Conv2d))
+    channels = next(
+        m.in_channels
+        for m in _modules(chain.units[0])
+        if isinstance(m, nn.Conv2d)
+    )
     specs = {INPUT: FeatureSpec(INPUT, 0, channels, 1)}
     x = torch.empty(1, channels, size, size, device='meta')
     with torch.no_grad():
         for unit in chain.units:
             x = unit.forward(x)
-            specs[unit.name] = FeatureSpec(unit.name, unit.stage, x.shape[1],
-                                           size // x.shape[-1])
+            specs[unit.name] = FeatureSpec(
+                unit.name, unit.stage, x.shape[1], size // x.shape[-1]
+            )
     return specs
 
 

@@ -44,13 +44,16 @@ class FeatureBank:
             RuntimeError: If it was overwritten in place since it was put.
         """
         if name not in self._features:
-            raise KeyError(f'The feature bank does not hold {name!r} at this '
-                           f'point of the step; it holds {list(self)}')
+            raise KeyError(
+                f'The feature bank does not hold {name!r} at this '
+                f'point of the step; it holds {list(self)}'
+            )
         feature, version = self._features[name]
         if feature._version != version:
             raise RuntimeError(
                 f'The banked feature {name!r} was overwritten in place by '
-                'the unit that follows it: tap another unit')
+                'the unit that follows it: tap another unit'
+            )
         return feature
 
     def cut(self, index: int) -> None:

@@ -19,8 +19,13 @@ def graph_leaves(loss: Tensor) -> Set[Tensor]:
     return leaves
 
 
-def check_isolation(index: int, loss: Tensor, own: Set[Tensor],
-                    allowed: Set[Tensor], names: Dict[Tensor, str]) -> None:
+def check_isolation(
+    index: int,
+    loss: Tensor,
+    own: Set[Tensor],
+    allowed: Set[Tensor],
+    names: Dict[Tensor, str],
+) -> None:
     """Check that a loss reaches its own module and nothing foreign.
 
     Args:
@@ -37,13 +42,16 @@ def check_isolation(index: int, loss: Tensor, own: Set[Tensor],
     leaves = graph_leaves(loss)
     foreign = sorted(
         names.get(leaf, f'a tensor of shape {tuple(leaf.shape)}')
-        for leaf in leaves - allowed)
+        for leaf in leaves - allowed
+    )
     if foreign:
         raise RuntimeError(
             f'The loss of local module {index} reaches what it does not '
             f'train: {foreign[:5]}. Only the module, its auxiliary network '
-            'and a head shared by weights may get its gradient')
+            'and a head shared by weights may get its gradient'
+        )
     if not leaves & own:
         raise RuntimeError(
             f'The loss of local module {index} does not reach the module: '
-            'it would not be trained')
+            'it would not be trained'
+        )

@@ -40,13 +40,15 @@ class LocalLearner:
         loss_weights (Sequence[float]): Weight of each local loss.
     """
 
-    def __init__(self,
-                 modules: Sequence[Tuple[int, int]],
-                 last_reader: Dict[str, int],
-                 *,
-                 backward: str = 'immediate',
-                 timing: str = 'causal',
-                 loss_weights: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        modules: Sequence[Tuple[int, int]],
+        last_reader: Dict[str, int],
+        *,
+        backward: str = 'immediate',
+        timing: str = 'causal',
+        loss_weights: Sequence[float] = (),
+    ) -> None:
         self.modules = tuple(modules)
         self.bank = FeatureBank(last_reader)
         self.backward = backward
@@ -68,8 +70,9 @@ class LocalLearner:
         return self.backward == 'immediate' and self.num_modules > 1
 
     @contextmanager
-    def lend_backward(self, backward: Callable[[Tensor], None]
-                      ) -> Iterator[None]:
+    def lend_backward(
+        self, backward: Callable[[Tensor], None]
+    ) -> Iterator[None]:
         """Use ``backward`` for the local losses inside the context.
 
         Args:
@@ -82,9 +85,15 @@ class LocalLearner:
         finally:
             self._local_backward = None
 
-    def run(self, model: nn.Module, chain: Chain, inputs: Tensor,
-            auxiliaries: Sequence[nn.Module], targets: Any,
-            main_loss: Callable[[Any], Dict[str, Any]]) -> Dict[str, Any]:
+    def run(
+        self,
+        model: nn.Module,
+        chain: Chain,
+        inputs: Tensor,
+        auxiliaries: Sequence[nn.Module],
+        targets: Any,
+        main_loss: Callable[[Any], Dict[str, Any]],
+    ) -> Dict[str, Any]:
         """One forward of a training step, local backwards included.
 
         Args:
@@ -120,23 +129,28 @@ class LocalLearner:
                 if index < last:
                     losses = auxiliaries[index].loss(x, bank, targets)
                     logs.update(
-                        self._learn(model, chain, index, losses, auxiliaries))
+                        self._learn(model, chain, index, losses, auxiliaries)
+                    )
                     del losses
                     x = x.detach()
                     bank.cut(index)
             losses = main_loss(
-                chain.finish({
-                    name: bank.get(name) if name in bank else None
-                    for name in chain.outputs
-                }))
+                chain.finish(
+                    {
+                        name: bank.get(name) if name in bank else None
+                        for name in chain.outputs
+                    }
+                )
+            )
         self._check_isolation(model, chain, last, losses, auxiliaries)
         self._isolation_checked = True
         if self.needs_backward and _in_many_processes():
             losses = touch(losses, self._local_parameters(chain, auxiliaries))
         return {**losses, **logs}
 
-    def _forward(self, chain: Chain, start: int, stop: int,
-                 x: Tensor) -> Tensor:
+    def _forward(
+        self, chain: Chain, start: int, stop: int, x: Tensor
+    ) -> Tensor:
         for unit in chain.units[start:stop]:
             x = unit.forward(x)
             self.bank.put(unit.name, x)
@@ -146,9 +160,14 @@ class LocalLearner:
         with torch.no_grad(), frozen_statistics(chain, inputs.device):
             self._forward(chain, 0, len(chain.units), inputs)
 
-    def _learn(self, model: nn.Module, chain: Chain, index: int,
-               losses: Dict[str, Any],
-               auxiliaries: Sequence[nn.Module]) -> Dict[str, Any]:
+    def _learn(
+        self,
+        model: nn.Module,
+        chain: Chain,
+        index: int,
+        losses: Dict[str, Any],
+        auxiliaries: Sequence[nn.Module],
+    ) -> Dict[str, Any]:
         losses = weigh_losses(losses, self.loss_weights[index])
         self._check_isolation(model, chain, index, losses, auxiliaries)
         if self.backward == 'summed':
@@ -157,9 +176,14 @@ class LocalLearner:
         backward(sum_losses(losses))
         return log_values(losses, prefix=f'aux{index}/')
 
-    def _check_isolation(self, model: nn.Module, chain: Chain, index: int,
-                         losses: Dict[str, Any],
-                         auxiliaries: Sequence[nn.Module]) -> None:
+    def _check_isolation(
+        self,
+        model: nn.Module,
+        chain: Chain,
+        index: int,
+        losses: Dict[str, Any],
+        auxiliaries: Sequence[nn.Module],
+    ) -> None:
         """Walk the graph of module ``index``'s loss once, at the first step.
 
         The last module's loss may reach all but what other modules train.
@@ -171,7 +195,8 @@ class LocalLearner:
         own = {p for u in chain.units[start:stop] for p in u.parameters()}
         if index == self.num_modules - 1:
             allowed = set(names) - set(
-                self._local_parameters(chain, auxiliaries))
+                self._local_parameters(chain, auxiliaries)
+            )
         else:
             aux = auxiliaries[index]
             shared = [p for m in aux.shared_modules for p in m.parameters()]
@@ -179,8 +204,8 @@ class LocalLearner:
         check_isolation(index, sum_losses(losses), own, allowed, names)
 
     def _local_parameters(
-            self, chain: Chain,
-            auxiliaries: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
+        self, chain: Chain, auxiliaries: Sequence[nn.Module]
+    ) -> Iterator[nn.Parameter]:
         """Trained parameters of all modules but the last."""
         first, stop = self.modules[0][0], self.modules[-1][0]
         for part in [*chain.units[first:stop], *auxiliaries]:
@@ -189,5 +214,8 @@ class LocalLearner:
 
 def _in_many_processes() -> bool:
     dist = torch.distributed
-    return (dist.is_available() and dist.is_initialized()
-            and dist.get_world_size() > 1)
+    return (
+        dist.is_available()
+        and dist.is_initialized()
+        and dist.get_world_size() > 1
+    )

@@ -4,6 +4,7 @@
 Every value whose key has the word "loss" is part of the total, as in
 ``mmengine.model.BaseModel.parse_losses``; the rest is only logged.
 """
+
 from typing import Any, Callable, Dict, Iterable
 
 from torch import Tensor
@@ -17,11 +18,13 @@ def sum_losses(losses: Dict[str, Any]) -> Tensor:
     """
     terms = [
         sum(t.mean() for t in v) if isinstance(v, (list, tuple)) else v.mean()
-        for name, v in losses.items() if 'loss' in name
+        for name, v in losses.items()
+        if 'loss' in name
     ]
     if not terms:
-        raise ValueError('A local loss has no key with the word "loss": '
-                         f'{list(losses)}')
+        raise ValueError(
+            f'A local loss has no key with the word "loss": {list(losses)}'
+        )
     return sum(terms)
 
 
@@ -48,8 +51,9 @@ def log_values(losses: Dict[str, Any], prefix: str) -> Dict[str, Any]:
     return logs
 
 
-def touch(losses: Dict[str, Any],
-          parameters: Iterable[Tensor]) -> Dict[str, Any]:
+def touch(
+    losses: Dict[str, Any], parameters: Iterable[Tensor]
+) -> Dict[str, Any]:
     """Let the returned losses reach ``parameters`` with gradient zero.
 
     DistributedDataParallel reduces a gradient when the final backward
@@ -58,8 +62,11 @@ def touch(losses: Dict[str, Any],
     name = next(name for name in losses if 'loss' in name)
     zero = 0 * sum(p.sum() for p in parameters)
     value = losses[name]
-    touched = ([value[0] + zero, *value[1:]] if isinstance(
-        value, (list, tuple)) else value + zero)
+    touched = (
+        [value[0] + zero, *value[1:]]
+        if isinstance(value, (list, tuple))
+        else value + zero
+    )
     return {**losses, name: touched}
 
 

@@ -4,7 +4,7 @@
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ class PeakTracker(TorchDispatchMode):
         self.granularity = granularity
         self.record = record
         self.current = 0
-        self._tag: str | None = None
+        self._tag: Optional[str] = None
         # By id: torch keeps a storage's Python object as long as the storage.
         self._live: dict[int, tuple[weakref.ref, int]] = {}
         self._resizes: list[Any] = []
@@ -96,7 +96,7 @@ class PeakTracker(TorchDispatchMode):
         self._see(objs)
         return self
 
-    def tag(self, name: str | None) -> None:
+    def tag(self, name: Optional[str]) -> None:
         """Name what runs from now on, for :attr:`peak_by_tag`.
 
         Args:

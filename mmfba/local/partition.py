@@ -6,6 +6,7 @@ indices. A unit that is not cuttable goes with the unit that follows it. Units
 before ``first`` (the frozen prefix) are in no module: K counts what is
 trained.
 """
+
 import difflib
 from typing import List, Sequence, Tuple
 
@@ -14,9 +15,9 @@ from .chain import Unit
 Ranges = List[Tuple[int, int]]
 
 
-def partition_uniform(units: Sequence[Unit],
-                      num_modules: int,
-                      first: int = 0) -> Ranges:
+def partition_uniform(
+    units: Sequence[Unit], num_modules: int, first: int = 0
+) -> Ranges:
     """Cut into K modules of equally many units.
 
     Where K does not divide the number of units, the later modules get the
@@ -39,9 +40,9 @@ def partition_uniform(units: Sequence[Unit],
     return _ranges(first, [stops[i - 1] for i in last])
 
 
-def partition_by_stage(units: Sequence[Unit],
-                       num_modules: int,
-                       first: int = 0) -> Ranges:
+def partition_by_stage(
+    units: Sequence[Unit], num_modules: int, first: int = 0
+) -> Ranges:
     """Cut at the ends of stages; the stem goes with the first stage.
 
     Args:
@@ -57,18 +58,20 @@ def partition_by_stage(units: Sequence[Unit],
         ValueError: If there are fewer trained stages than modules.
     """
     ends = [
-        i + 1 for i, unit in enumerate(units)
-        if i >= first and unit.stage > 0 and (
-            i + 1 == len(units) or units[i + 1].stage != unit.stage)
+        i + 1
+        for i, unit in enumerate(units)
+        if i >= first
+        and unit.stage > 0
+        and (i + 1 == len(units) or units[i + 1].stage != unit.stage)
     ]
     _check_num_modules(num_modules, len(ends), 'trained stages')
     last = [len(ends) * k // num_modules for k in range(1, num_modules + 1)]
     return _ranges(first, [ends[i - 1] for i in last])
 
 
-def partition_by_cuts(units: Sequence[Unit],
-                      cuts: Sequence[str],
-                      first: int = 0) -> Ranges:
+def partition_by_cuts(
+    units: Sequence[Unit], cuts: Sequence[str], first: int = 0
+) -> Ranges:
     """Cut after the units named.
 
     Args:
@@ -96,18 +99,23 @@ def partition_by_cuts(units: Sequence[Unit],
             raise ValueError(
                 f'partition: the cut {cut!r} lies in the frozen prefix, '
                 f'which ends before {names[first]!r}: leave it out or '
-                'lower frozen_stages')
+                'lower frozen_stages'
+            )
         if index + 1 == len(units):
             raise ValueError(
                 f'partition: {cut!r} is the last unit; the main head trains '
-                'it, so no cut can follow')
+                'it, so no cut can follow'
+            )
         if not units[index].cuttable:
-            raise ValueError(f'partition: {cut!r} is no module of its own; '
-                             f'the first possible cut is {names[index + 1]!r}')
+            raise ValueError(
+                f'partition: {cut!r} is no module of its own; '
+                f'the first possible cut is {names[index + 1]!r}'
+            )
         if stops and index + 1 <= stops[-1]:
             raise ValueError(
                 f'partition: the cut {cut!r} is double or out of order in '
-                f'{list(cuts)}; name each unit once, in the order {names}')
+                f'{list(cuts)}; name each unit once, in the order {names}'
+            )
         stops.append(index + 1)
     return _ranges(first, stops + [len(units)])
 
@@ -115,17 +123,22 @@ def partition_by_cuts(units: Sequence[Unit],
 def _possible_stops(units: Sequence[Unit], first: int) -> List[int]:
     """Stops of the pieces that can be modules, the chain's end included."""
     return [
-        i + 1 for i, unit in enumerate(units)
+        i + 1
+        for i, unit in enumerate(units)
         if i >= first and (unit.cuttable or i + 1 == len(units))
     ]
 
 
 def _check_num_modules(num_modules: int, limit: int, what: str) -> None:
-    if isinstance(num_modules, bool) or not isinstance(num_modules, int) \
-            or not 1 <= num_modules <= limit:
+    if (
+        isinstance(num_modules, bool)
+        or not isinstance(num_modules, int)
+        or not 1 <= num_modules <= limit
+    ):
         raise ValueError(
             f'num_modules={num_modules!r}: expected an integer from 1 to '
-            f'{limit}, the number of {what} of this backbone')
+            f'{limit}, the number of {what} of this backbone'
+        )
 
 
 def _ranges(first: int, stops: Sequence[int]) -> Ranges:

@@ -19,9 +19,14 @@ def frozen_statistics(chain: Chain, device: torch.device) -> Iterator[None]:
         chain (Chain): The chain that will run inside the context.
         device (torch.device): Device of the inputs.
     """
-    saved = [(buffer, buffer.clone()) for unit in chain.units
-             for module in unit.modules for norm in module.modules()
-             if isinstance(norm, _BatchNorm) for buffer in norm.buffers()]
+    saved = [
+        (buffer, buffer.clone())
+        for unit in chain.units
+        for module in unit.modules
+        for norm in module.modules()
+        if isinstance(norm, _BatchNorm)
+        for buffer in norm.buffers()
+    ]
     devices = [device] if device.type == 'cuda' else []
     try:
         with torch.random.fork_rng(devices=devices):

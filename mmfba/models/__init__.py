@@ -4,6 +4,7 @@
 mmdet, mmpretrain and mmagic are optional: what needs one that is missing is
 not registered.
 """
+
 from importlib.util import find_spec
 
 from .auxiliary import *  # noqa: F401,F403
@@ -12,7 +13,10 @@ from .local_model import LocalModel
 from .options import LocalLearningOptions
 
 __all__ = [
-    'LocalLearningOptions', 'LocalModel', 'build_chain', 'register_chain'
+    'LocalLearningOptions',
+    'LocalModel',
+    'build_chain',
+    'register_chain',
 ]
 
 if find_spec('mmpretrain'):

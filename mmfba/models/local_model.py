@@ -5,7 +5,7 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from mmfba.local import INPUT, LocalLearner, POOLED, probe_features
+from mmfba.local import POOLED, LocalLearner, probe_features
 from mmfba.registry import MODELS
 
 from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
@@ -24,11 +24,16 @@ class LocalModel:
         The plain part of the state dict keeps its keys; auxiliary weights
         have the prefix ``local_aux.``.
     """
+
     learner: LocalLearner
     local_aux: nn.ModuleList
 
-    def init_local_learning(self, options: LocalLearningOptions,
-                            main: MainModel, default_taps: Callable) -> None:
+    def init_local_learning(
+        self,
+        options: LocalLearningOptions,
+        main: MainModel,
+        default_taps: Callable,
+    ) -> None:
         """Cut the backbone and build the auxiliary networks.
 
         Args:
@@ -52,35 +57,48 @@ class LocalModel:
         # Forked, so that the main weights, and all that is drawn later,
         # are those of plain training with the same seed.
         with _forked_random_state():
-            self.local_aux = AuxiliaryNetworks([
-                MODELS.build(
-                    options.auxiliary,
-                    default_args=dict(
-                        spec=UnitSpec(
-                            index=i,
-                            num_modules=len(ranges),
-                            cut=features[cut],
-                            features=features,
-                            readable=_readable(taps, cut, chain.names(),
-                                               options.timing),
-                            main=main))) for i, cut in enumerate(cuts)
-            ])
+            self.local_aux = AuxiliaryNetworks(
+                [
+                    MODELS.build(
+                        options.auxiliary,
+                        default_args=dict(
+                            spec=UnitSpec(
+                                index=i,
+                                num_modules=len(ranges),
+                                cut=features[cut],
+                                features=features,
+                                readable=_readable(
+                                    taps, cut, chain.names(), options.timing
+                                ),
+                                main=main,
+                            )
+                        ),
+                    )
+                    for i, cut in enumerate(cuts)
+                ]
+            )
         self.learner = LocalLearner(
             ranges,
             _last_readers(self.local_aux, main.outputs),
             backward=options.backward,
             timing=options.timing,
-            loss_weights=options.loss_weights(len(cuts)))
+            loss_weights=options.loss_weights(len(cuts)),
+        )
         if options.taps is not None:
             _check_read(taps, self.learner.bank.names)
 
-    def local_loss(self, backbone: nn.Module, inputs: Tensor, targets: Any,
-                   main_loss: Callable[[Any], Dict[str, Any]]
-                   ) -> Dict[str, Any]:
+    def local_loss(
+        self,
+        backbone: nn.Module,
+        inputs: Tensor,
+        targets: Any,
+        main_loss: Callable[[Any], Dict[str, Any]],
+    ) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
         chain = build_chain(backbone, self.stem_unit)
-        return self.learner.run(self, chain, inputs, self.local_aux, targets,
-                                main_loss)
+        return self.learner.run(
+            self, chain, inputs, self.local_aux, targets, main_loss
+        )
 
     def train_step(self, data: Any, optim_wrapper: Any) -> Dict[str, Tensor]:
         """As upstream's, after a check of the optimizer wrapper.
@@ -109,9 +127,15 @@ class LocalModel:
                     units=f'{units[0].name} .. {units[-1].name}',
                     parameters=_count(units),
                     aux_parameters=_count([aux] if aux else []),
-                    reads=list(aux.reads) if aux else
-                    [n for n in chain.outputs if n in self.learner.bank.names]
-                ))
+                    reads=list(aux.reads)
+                    if aux
+                    else [
+                        n
+                        for n in chain.outputs
+                        if n in self.learner.bank.names
+                    ],
+                )
+            )
         return rows
 
 
@@ -131,26 +155,27 @@ def check_optim_wrapper(learner: LocalLearner, optim_wrapper: Any) -> None:
     Raises:
         TypeError: It names the right one.
     """
-    if learner.needs_backward and not hasattr(optim_wrapper,
-                                              'local_backward'):
+    if learner.needs_backward and not hasattr(optim_wrapper, 'local_backward'):
         name = type(optim_wrapper).__name__
         amp = 'Amp' if 'Amp' in name else ''
         raise TypeError(
             f"optim_wrapper.type='{name}' does not run local backwards: set "
             f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper', or "
-            "model.local_learning.backward='summed', which saves no memory")
+            "model.local_learning.backward='summed', which saves no memory"
+        )
 
 
-def _readable(taps: List[str], cut: str, names: List[str],
-              timing: str) -> tuple:
+def _readable(
+    taps: List[str], cut: str, names: List[str], timing: str
+) -> tuple:
     """Taps that hold something when the auxiliary network at a cut runs."""
-    before = names[:names.index(cut)] if timing == 'causal' else names
-    return tuple(t for t in taps
-                 if _base(t) in before and _base(t) != cut)
+    before = names[: names.index(cut)] if timing == 'causal' else names
+    return tuple(t for t in taps if _base(t) in before and _base(t) != cut)
 
 
-def _last_readers(auxiliaries: List[AuxiliaryNetwork],
-                  outputs: tuple) -> Mapping[str, int]:
+def _last_readers(
+    auxiliaries: List[AuxiliaryNetwork], outputs: tuple
+) -> Mapping[str, int]:
     last = {}
     for i, aux in enumerate(auxiliaries):
         last.update(dict.fromkeys(aux.reads, i))
@@ -159,14 +184,16 @@ def _last_readers(auxiliaries: List[AuxiliaryNetwork],
 
 
 def _base(tap: str) -> str:
-    return tap[:-len(POOLED)] if tap.endswith(POOLED) else tap
+    return tap[: -len(POOLED)] if tap.endswith(POOLED) else tap
 
 
 def _check_taps(taps: List[str], names: List[str]) -> None:
     for tap in taps:
         if _base(tap) not in names:
-            raise ValueError(f'local_learning.taps: no feature {tap!r}; '
-                             f'choose from {names}, each also with {POOLED!r}')
+            raise ValueError(
+                f'local_learning.taps: no feature {tap!r}; '
+                f'choose from {names}, each also with {POOLED!r}'
+            )
 
 
 def _check_read(taps: List[str], read: List[str]) -> None:
@@ -175,7 +202,8 @@ def _check_read(taps: List[str], read: List[str]) -> None:
         raise ValueError(
             f'local_learning.taps: nobody reads {unread}: leave them out, or '
             "set auxiliary.neck.fusion or timing='two_pass' so that an "
-            'auxiliary network can read them')
+            'auxiliary network can read them'
+        )
 
 
 def _check_no_checkpointing(backbone: nn.Module) -> None:
@@ -183,12 +211,14 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
         raise ValueError(
             'backbone.with_cp=True: it checkpoints only blocks whose input '
             'requires a gradient, so it would skip the first block of every '
-            'local module: set with_cp=False')
+            'local module: set with_cp=False'
+        )
 
 
 def _forked_random_state():
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available(
-    ) else []
+    devices = (
+        [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    )
     return torch.random.fork_rng(devices=devices)
 
 

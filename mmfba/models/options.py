@@ -4,8 +4,12 @@ import difflib
 from dataclasses import dataclass, field, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from mmfba.local import (Chain, partition_by_cuts, partition_by_stage,
-                         partition_uniform)
+from mmfba.local import (
+    Chain,
+    partition_by_cuts,
+    partition_by_stage,
+    partition_uniform,
+)
 from mmfba.local.learner import BACKWARDS, TIMINGS
 from mmfba.local.partition import Ranges
 
@@ -36,6 +40,7 @@ class LocalLearningOptions:
         auxiliary (dict): Config of the auxiliary networks, merged over the
             defaults of the task.
     """
+
     num_modules: Optional[int] = None
     partition: Union[str, Sequence[str], None] = None
     stem_unit: bool = True
@@ -46,8 +51,9 @@ class LocalLearningOptions:
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_config(cls, cfg: Mapping[str, Any],
-                    auxiliary: Dict[str, Any]) -> 'LocalLearningOptions':
+    def from_config(
+        cls, cfg: Mapping[str, Any], auxiliary: Dict[str, Any]
+    ) -> 'LocalLearningOptions':
         """Check and complete ``model.local_learning``.
 
         Args:
@@ -61,7 +67,9 @@ class LocalLearningOptions:
         for key in cfg:
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, n=1)
-                hint = f'did you mean {near[0]!r}?' if near else f'keys: {keys}'
+                hint = (
+                    f'did you mean {near[0]!r}?' if near else f'keys: {keys}'
+                )
                 raise ValueError(f'local_learning has no key {key!r}; {hint}')
         options = cls(**copy.deepcopy(dict(cfg)))
         options.auxiliary = merge_typed(auxiliary, options.auxiliary)
@@ -73,8 +81,10 @@ class LocalLearningOptions:
 
     def _check_choice(self, key: str, choices: Sequence[str]) -> None:
         if getattr(self, key) not in choices:
-            raise ValueError(f'local_learning.{key}={getattr(self, key)!r}: '
-                             f'choose from {choices}')
+            raise ValueError(
+                f'local_learning.{key}={getattr(self, key)!r}: '
+                f'choose from {choices}'
+            )
 
     def ranges(self, chain: Chain) -> Ranges:
         """Local modules of a chain as ranges of unit indices.
@@ -89,7 +99,8 @@ class LocalLearningOptions:
                 raise ValueError(
                     f'num_modules={self.num_modules} but the cuts '
                     f'{list(self.partition)} make {len(ranges)} modules: '
-                    'leave num_modules out')
+                    'leave num_modules out'
+                )
             return ranges
         num_modules = 4 if self.num_modules is None else self.num_modules
         partition = self.partition
@@ -111,12 +122,14 @@ class LocalLearningOptions:
             raise ValueError(
                 f'local_learning.loss_weight={list(weight)}: expected a '
                 f'number or {num_auxiliaries} numbers, one for each local '
-                'module but the last')
+                'module but the last'
+            )
         return [float(w) for w in weight]
 
 
-def merge_typed(base: Dict[str, Any], new: Mapping[str, Any]
-                ) -> Dict[str, Any]:
+def merge_typed(
+    base: Dict[str, Any], new: Mapping[str, Any]
+) -> Dict[str, Any]:
     """Merge configs; where the type changes, nothing of the base stays."""
     if new.get('type', base.get('type')) != base.get('type'):
         return dict(new)

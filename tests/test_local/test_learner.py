@@ -220,7 +220,7 @@ def test_log_values_are_detached_and_not_summed():
     returned = arm('bank').loss(INPUTS, TARGETS)
     logs = {n: v for n, v in returned.items() if n.startswith('aux')}
     assert logs.keys() == {
-        f'aux{i}/{name}' for i in range(3) for name in ('cls', 'acc')
+        f'aux{i}/{name}' for i in range(3) for name in ('cls', 'acc', 'energy')
     }
     assert not any('loss' in name for name in logs)
     assert not any(value.requires_grad for value in logs.values())
@@ -468,6 +468,8 @@ def test_peak_of_the_bank():
     small = make_model(((0, 3), (3, 4)))
     train_step(small, INPUTS, TARGETS)
     assert small.learner.peak_bank_bytes == 6 * pixels + 8 * pixels // 4
+    train_step(small, INPUTS[:2], TARGETS[:2])  # of this step alone
+    assert small.learner.peak_bank_bytes == 3 * pixels + 4 * pixels // 4
     assert len(model.learner.bank) == 0
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 """What must always hold, for the three tasks."""
+
 import copy
 
 import pytest
@@ -42,7 +43,8 @@ def test_auxiliary_weights_have_one_prefix_and_the_rest_loads_strictly(task):
     local = build(task, num_modules=3, seed=1)
     plain = build(task)
     rest = {
-        k: v for k, v in local.state_dict().items()
+        k: v
+        for k, v in local.state_dict().items()
         if not k.startswith('local_aux.')
     }
     assert len(rest) < len(local.state_dict())
@@ -77,7 +79,8 @@ def test_immediate_equals_summed(task):
     assert all(g is not None for g in expected.values())
     for name, grad in gradients(model).items():
         torch.testing.assert_close(
-            grad, expected[name], rtol=1e-10, atol=1e-12)
+            grad, expected[name], rtol=1e-10, atol=1e-12
+        )
     local = sum(v for k, v in logs.items() if k.startswith('aux'))
     assert total.item() + local == pytest.approx(all_losses, rel=1e-10)
     assert not any('loss' in k for k in logs if k.startswith('aux'))
@@ -91,6 +94,7 @@ def test_no_gradient_crosses_a_cut(task):
     total.backward()
     stop = model.learner.modules[-1][0]
     from mmfba.models import build_chain
+
     chain = build_chain(model.local_backbone)
     early = {id(p) for u in chain.units[:stop] for p in u.parameters()}
     early |= {id(p) for p in model.local_aux.parameters()}
@@ -107,7 +111,8 @@ def test_batch_norm_statistics_move_once(task, timing):
         losses(model, task)
     expected = plain.state_dict()
     tracked = [
-        m.num_batches_tracked for m in local.modules()
+        m.num_batches_tracked
+        for m in local.modules()
         if isinstance(m, nn.BatchNorm2d)
     ]
     assert tracked and all(n == 1 for n in tracked)
@@ -158,13 +163,12 @@ def test_auxiliary_parameters_are_optimized_at_their_own_rate(task):
         dict(
             type='mmfba.LocalLearningOptimWrapper',
             optimizer=dict(type='SGD', lr=0.1),
-            paramwise_cfg=dict(custom_keys=dict(local_aux=dict(
-                lr_mult=0.5)))))
+            paramwise_cfg=dict(custom_keys=dict(local_aux=dict(lr_mult=0.5))),
+        ),
+    )
     before = copy.deepcopy(model.state_dict())
     model.train_step(raw_data(task), wrapper)
-    rates = {
-        p: g['lr'] for g in wrapper.param_groups for p in g['params']
-    }
+    rates = {p: g['lr'] for g in wrapper.param_groups for p in g['params']}
     for name, p in model.named_parameters():
         aux = name.startswith('local_aux.')
         assert rates[p] == pytest.approx(0.05 if aux else 0.1), name
@@ -187,16 +191,22 @@ def test_wrong_optim_wrapper_is_refused_by_name(task):
 def test_local_wrapper_on_a_plain_model_is_refused(task):
     model = build(task)
     wrapper = LocalLearningOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=0.1))
+        torch.optim.SGD(model.parameters(), lr=0.1)
+    )
     with pytest.raises(TypeError, match='mmfba.LocalImageClassifier'):
         model.train_step(raw_data(task), wrapper)
 
 
 @tasks
 def test_a_step_needs_less_activation_memory_than_bp(task):
+    wide = dict(
+        backbone=dict(base_channels=16),
+        neck=dict(in_channels=[16, 32, 64, 128]),
+    )
+    plain_options = wide if task == 'detection' else None
     peaks = {}
     for name, options in dict(bp={}, fba=dict(num_modules=3)).items():
-        model = build(task, **options)
+        model = build(task, plain_options, **options)
         batch = data(model, task, batch_size=8, size=128)
         with PeakTracker().track(model, batch['inputs']) as tracker:
             static = tracker.current
@@ -211,7 +221,8 @@ def test_every_auxiliary_head_got_its_init_cfg():
     model = build('detection', num_modules=4)
     for aux in model.local_aux:
         assert aux.head.retina_cls.bias.unique().item() == pytest.approx(
-            -4.595, abs=1e-3)
+            -4.595, abs=1e-3
+        )
         assert 0.005 < aux.head.retina_cls.weight.std() < 0.02
 
 
@@ -220,12 +231,15 @@ def test_frozen_stages_are_a_prefix_outside_k():
     model = build('detection', frozen, num_modules=3)
     rows = model.describe()
     assert [row['units'] for row in rows] == [
-        'layer2.0 .. layer2.1', 'layer3.0 .. layer3.1', 'layer4.0 .. layer4.1'
+        'layer2.0 .. layer2.1',
+        'layer3.0 .. layer3.1',
+        'layer4.0 .. layer4.1',
     ]
     losses(model, 'detection')[0].backward()
     for name, p in model.named_parameters():
-        is_prefix = name.startswith(('backbone.conv1', 'backbone.bn1',
-                                     'backbone.layer1.'))
+        is_prefix = name.startswith(
+            ('backbone.conv1', 'backbone.bn1', 'backbone.layer1.')
+        )
         assert (p.grad is None) == is_prefix, name
     with pytest.raises(ValueError, match='frozen prefix'):
         build('detection', frozen, partition=['layer1.0'])
@@ -234,7 +248,8 @@ def test_frozen_stages_are_a_prefix_outside_k():
 def test_gradient_of_a_shared_head_is_the_sum_over_modules():
     options = dict(
         num_modules=3,
-        auxiliary=dict(head=dict(mode='shared'), neck=dict(out_channels=16)))
+        auxiliary=dict(head=dict(mode='shared'), neck=dict(out_channels=16)),
+    )
     model = build('detection', **options).double()
     own = {n for n, _ in model.named_parameters()}
     assert not any('local_aux' in n and 'retina_cls' in n for n in own)
@@ -253,8 +268,11 @@ def test_gradient_of_a_shared_head_is_the_sum_over_modules():
     model.zero_grad()
     model.parse_losses(model(**batch, mode='loss'))[0].backward()
     torch.testing.assert_close(
-        model.bbox_head.retina_cls.weight.grad, sum(terms), rtol=1e-10,
-        atol=1e-14)
+        model.bbox_head.retina_cls.weight.grad,
+        sum(terms),
+        rtol=1e-10,
+        atol=1e-14,
+    )
 
 
 def test_what_no_neck_reads_is_not_kept():
@@ -267,23 +285,44 @@ def test_checkpointing_of_upstream_is_refused():
         build('detection', dict(backbone=dict(with_cp=True)), num_modules=4)
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(num_module=4), "no key 'num_module'; did you mean 'num_modules'"),
-    (dict(num_modules=40), 'num_modules=40: expected an integer from 1 to'),
-    (dict(partition='stages'), "partition='stages': choose from"),
-    (dict(partition=['layer2.7']), "no unit 'layer2.7'; did you mean"),
-    (dict(partition=['layer2.0'], num_modules=4), 'make 2 modules'),
-    (dict(backward='later'), "backward='later': choose from"),
-    (dict(timing='now'), "timing='now': choose from"),
-    (dict(taps=['layer9.0']), "no feature 'layer9.0'"),
-    (dict(taps=['layer1.0']), r"nobody reads \['layer1.0'\]"),
-    (dict(loss_weight=[1.0]), 'expected a number or 3 numbers'),
-    (dict(auxiliary=dict(neck=dict(mode='tail'))), "mode='tail': choose"),
-    (dict(auxiliary=dict(neck=dict(fusion='mean'))), "fusion='mean': choose"),
-    (dict(auxiliary=dict(head=dict(mode='own'))), "mode='own': choose from"),
-    (dict(auxiliary=dict(head=dict(mode='shared'),
-                         neck=dict(out_channels=8))), 'out_channels=16'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (
+            dict(num_module=4),
+            "no key 'num_module'; did you mean 'num_modules'",
+        ),
+        (
+            dict(num_modules=40),
+            'num_modules=40: expected an integer from 1 to',
+        ),
+        (dict(partition='stages'), "partition='stages': choose from"),
+        (dict(partition=['layer2.7']), "no unit 'layer2.7'; did you mean"),
+        (dict(partition=['layer2.0'], num_modules=4), 'make 2 modules'),
+        (dict(backward='later'), "backward='later': choose from"),
+        (dict(timing='now'), "timing='now': choose from"),
+        (dict(taps=['layer9.0']), "no feature 'layer9.0'"),
+        (dict(taps=['layer1.0']), r"nobody reads \['layer1.0'\]"),
+        (dict(loss_weight=[1.0]), 'expected a number or 3 numbers'),
+        (dict(auxiliary=dict(neck=dict(mode='tail'))), "mode='tail': choose"),
+        (
+            dict(auxiliary=dict(neck=dict(fusion='mean'))),
+            "fusion='mean': choose",
+        ),
+        (
+            dict(auxiliary=dict(head=dict(mode='own'))),
+            "mode='own': choose from",
+        ),
+        (
+            dict(
+                auxiliary=dict(
+                    head=dict(mode='shared'), neck=dict(out_channels=8)
+                )
+            ),
+            'out_channels=16',
+        ),
+    ],
+)
 def test_wrong_settings_name_key_value_and_choices(options, message):
     with pytest.raises(ValueError, match=message):
         build('detection', **options)

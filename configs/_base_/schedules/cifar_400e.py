@@ -9,5 +9,7 @@ param_scheduler = [
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='SGD', lr=0.8, momentum=0.9, weight_decay=1e-4, nesterov=True))
+        type='SGD', lr=0.8, momentum=0.9, weight_decay=1e-4, nesterov=True
+    ),
+)
 auto_scale_lr = dict(base_batch_size=1024)

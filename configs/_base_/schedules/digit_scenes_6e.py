@@ -9,9 +9,11 @@ param_scheduler = [
         by_epoch=True,
         T_max=6,
         eta_min_ratio=0.01,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
 ]
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.0001),
-    clip_grad=dict(max_norm=10))
+    clip_grad=dict(max_norm=10),
+)

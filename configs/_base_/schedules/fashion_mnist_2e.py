@@ -7,9 +7,12 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=True,
         T_max=2,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
 ]
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True))
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=True
+    ),
+)

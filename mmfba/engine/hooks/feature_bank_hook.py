@@ -45,9 +45,10 @@ class FeatureBankHook(Hook):
         if runner.cfg.get('activation_checkpointing'):
             raise ValueError(
                 'activation_checkpointing='
-                f"{runner.cfg['activation_checkpointing']}: it checkpoints "
+                f'{runner.cfg["activation_checkpointing"]}: it checkpoints '
                 'reentrantly, so that a module whose input needs no gradient '
-                '(every local module) is not trained at all: remove the key')
+                '(every local module) is not trained at all: remove the key'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Check the set-up and log what each local module reads.
@@ -66,18 +67,22 @@ class FeatureBankHook(Hook):
                 f'{type(model).__name__} does no local learning: remove the '
                 'hook, or set one of model.type='
                 "'mmfba.LocalImageClassifier', "
-                "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'")
+                "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'"
+            )
         check_optim_wrapper(model.learner, runner.optim_wrapper)
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'
-            f'{_format(model.describe())}')
+            f'{_format(model.describe())}'
+        )
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Any = None,
-                         outputs: Optional[Dict[str, Any]] = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Optional[Dict[str, Any]] = None,
+    ) -> None:
         """Log the size of the bank.
 
         Args:
@@ -111,8 +116,12 @@ def _format(rows: List[Dict[str, Any]]) -> str:
         table.add_column(name)
     for row in rows:
         table.add_row(
-            str(row['module']), row['units'], f"{row['parameters']:,}",
-            f"{row['aux_parameters']:,}", ', '.join(row['reads']) or '-')
+            str(row['module']),
+            row['units'],
+            f'{row["parameters"]:,}',
+            f'{row["aux_parameters"]:,}',
+            ', '.join(row['reads']) or '-',
+        )
     console = Console(file=StringIO(), width=100)
     console.print(table)
     return console.file.getvalue()

@@ -65,5 +65,6 @@ def _learner_of(model: nn.Module) -> LocalLearner:
             f'optim_wrapper.type: the model {type(plain).__name__} does no '
             "local learning: use 'OptimWrapper', or one of "
             "model.type='mmfba.LocalImageClassifier', "
-            "'mmfba.LocalSingleStageDetector' and 'mmfba.LocalEditModel'")
+            "'mmfba.LocalSingleStageDetector' and 'mmfba.LocalEditModel'"
+        )
     return plain.learner

@@ -6,6 +6,12 @@ from .necks import SLMFPN, SLMNeck
 from .unit_spec import MainModel, UnitSpec
 
 __all__ = [
-    'SLMFPN', 'AuxiliaryNetwork', 'FBAAuxiliary', 'MainModel', 'SLMNeck',
-    'SRHead', 'TaskHead', 'UnitSpec'
+    'SLMFPN',
+    'AuxiliaryNetwork',
+    'FBAAuxiliary',
+    'MainModel',
+    'SLMNeck',
+    'SRHead',
+    'TaskHead',
+    'UnitSpec',
 ]

@@ -27,8 +27,9 @@ class AuxiliaryNetwork(BaseModule):
         return ()
 
     @abstractmethod
-    def loss(self, x: Tensor, bank: FeatureBank,
-             data_samples: Any) -> Dict[str, Any]:
+    def loss(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> Dict[str, Any]:
         """Local loss.
 
         Args:

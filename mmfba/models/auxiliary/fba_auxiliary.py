@@ -30,18 +30,21 @@ class FBAAuxiliary(AuxiliaryNetwork):
         init_cfg (dict, optional): Initialization config. Defaults to None.
     """
 
-    def __init__(self,
-                 spec: UnitSpec,
-                 neck: Dict[str, Any],
-                 head: Dict[str, Any],
-                 init_cfg=None) -> None:
+    def __init__(
+        self,
+        spec: UnitSpec,
+        neck: Dict[str, Any],
+        head: Dict[str, Any],
+        init_cfg=None,
+    ) -> None:
         super().__init__(init_cfg)
         self.neck = MODELS.build(neck, default_args=dict(spec=spec))
         head = MODELS.build(
             head,
-            default_args=dict(spec=spec, in_channels=self.neck.out_channels))
+            default_args=dict(spec=spec, in_channels=self.neck.out_channels),
+        )
         # In a tuple the main head is no submodule: it stays the main model's.
-        self._shared = (head, ) if head is spec.main.head_module else ()
+        self._shared = (head,) if head is spec.main.head_module else ()
         if not self._shared:
             self.head = head
 
@@ -59,8 +62,9 @@ class FBAAuxiliary(AuxiliaryNetwork):
     def _task_head(self) -> nn.Module:
         return self._shared[0] if self._shared else self.head
 
-    def loss(self, x: Tensor, bank: FeatureBank,
-             data_samples: Any) -> Dict[str, Any]:
+    def loss(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> Dict[str, Any]:
         features, head = self.neck(x, bank), self._task_head
         if isinstance(head, SRHead):
             return head.loss(features, data_samples, bank)

@@ -22,6 +22,7 @@ class MainModel:
         head (dict): Config of the task head.
         head_module (nn.Module): The task head itself, to be shared.
     """
+
     backbone: nn.Module
     chain: Chain
     outputs: Tuple[Optional[str], ...]
@@ -44,6 +45,7 @@ class UnitSpec:
             auxiliary network runs.
         main (MainModel): The model that is trained.
     """
+
     index: int
     num_modules: int
     cut: FeatureSpec

@@ -28,19 +28,19 @@ class CIFARResNet(ResNet_CIFAR):
         if rest or blocks < 1:
             raise ValueError(
                 f'depth={depth}: a CIFARResNet has depth 6n+2, for example '
-                '20, 32, 44, 56 or 110')
-        self.arch_settings = {depth: (BasicBlock, (blocks, ) * 3)}
+                '20, 32, 44, 56 or 110'
+            )
+        self.arch_settings = {depth: (BasicBlock, (blocks,) * 3)}
         settings = dict(
             num_stages=3,
             strides=(1, 2, 2),
             dilations=(1, 1, 1),
-            out_indices=(2, ),
-            zero_init_residual=False)
+            out_indices=(2,),
+            zero_init_residual=False,
+        )
         super().__init__(
             depth,
             stem_channels=base_channels,
             base_channels=base_channels,
-            **{
-                **settings,
-                **kwargs
-            })
+            **{**settings, **kwargs},
+        )

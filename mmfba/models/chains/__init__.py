@@ -4,6 +4,7 @@
 Adapters find their backbone by name, so that importing them needs none of
 the OpenMMLab libraries.
 """
+
 from .builder import build_chain, register_chain
 from .edsr import edsr_chain
 from .msr_resnet import msr_resnet_chain
@@ -11,6 +12,11 @@ from .resnet import cifar_resnet_chain, resnet_chain
 from .sr_chain import SRChain
 
 __all__ = [
-    'SRChain', 'build_chain', 'cifar_resnet_chain', 'edsr_chain',
-    'msr_resnet_chain', 'register_chain', 'resnet_chain'
+    'SRChain',
+    'build_chain',
+    'cifar_resnet_chain',
+    'edsr_chain',
+    'msr_resnet_chain',
+    'register_chain',
+    'resnet_chain',
 ]

@@ -64,9 +64,11 @@ def _maker_of(backbone: type) -> ChainMaker:
             raise TypeError(
                 f'{backbone.__name__} has a forward of its own, so the chain '
                 f'of {name} may not describe it: register one for it '
-                '(docs/architecture.md, "A new family")')
+                '(docs/architecture.md, "A new family")'
+            )
         return _MAKERS[name]
     raise TypeError(
         f'No chain for the backbone {backbone.__name__}; there are chains '
         f'for {sorted(_MAKERS)} and their subclasses. A new family is one '
-        'file: docs/architecture.md, "A new family"')
+        'file: docs/architecture.md, "A new family"'
+    )

@@ -32,28 +32,34 @@ def edsr_chain(net: nn.Module) -> SRChain:
         res = net.conv_after_body(features[last]) + features['stem']
         return restore(_tail(net, res), None)
 
-    def make_stage(in_channels: int, out_channels: int, stride: int,
-                   num_blocks: int) -> nn.Module:
+    def make_stage(
+        in_channels: int, out_channels: int, stride: int, num_blocks: int
+    ) -> nn.Module:
         block = net.body[0]
         return residual_stage(
-            in_channels, out_channels,
-            lambda width: type(block)(width, block.res_scale), num_blocks)
+            in_channels,
+            out_channels,
+            lambda width: type(block)(width, block.res_scale),
+            num_blocks,
+        )
 
-    units = [Unit('stem', 0, stem, (net.conv_first, ), cuttable=False)]
+    units = [Unit('stem', 0, stem, (net.conv_first,), cuttable=False)]
     units += [
-        Unit(f'body.{i}', 1, block, (block, ))
+        Unit(f'body.{i}', 1, block, (block,))
         for i, block in enumerate(net.body)
     ]
     last = units[-1].name
     return SRChain(
-        tuple(units), (last, 'stem'),
+        tuple(units),
+        (last, 'stem'),
         finish,
         make_stage,
         scale=net.upscale_factor,
         out_channels=net.out_channels,
         tail_names=('upsample', 'conv_last'),
         tail=_tail,
-        restore=restore)
+        restore=restore,
+    )
 
 
 def _tail(net: nn.Module, feature: Tensor) -> Tensor:

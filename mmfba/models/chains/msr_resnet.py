@@ -37,21 +37,25 @@ def msr_resnet_chain(net: nn.Module) -> SRChain:
     def finish(features: dict) -> Tensor:
         return restore(tail(net, features[last]), features[INPUT])
 
-    def make_stage(in_channels: int, out_channels: int, stride: int,
-                   num_blocks: int) -> nn.Module:
-        return residual_stage(in_channels, out_channels,
-                              type(net.trunk_net[0]), num_blocks)
+    def make_stage(
+        in_channels: int, out_channels: int, stride: int, num_blocks: int
+    ) -> nn.Module:
+        return residual_stage(
+            in_channels, out_channels, type(net.trunk_net[0]), num_blocks
+        )
 
-    upsamplers = ('upsample1', ) + (('upsample2', ) if net.upscale_factor == 4
-                                    else ())
-    units = [Unit('stem', 0, stem, (net.conv_first, ), cuttable=False)]
+    upsamplers = ('upsample1',) + (
+        ('upsample2',) if net.upscale_factor == 4 else ()
+    )
+    units = [Unit('stem', 0, stem, (net.conv_first,), cuttable=False)]
     units += [
-        Unit(f'trunk_net.{i}', 1, block, (block, ))
+        Unit(f'trunk_net.{i}', 1, block, (block,))
         for i, block in enumerate(net.trunk_net)
     ]
     last = units[-1].name
     return SRChain(
-        tuple(units), (last, INPUT),
+        tuple(units),
+        (last, INPUT),
         finish,
         make_stage,
         scale=net.upscale_factor,
@@ -59,4 +63,5 @@ def msr_resnet_chain(net: nn.Module) -> SRChain:
         tail_names=(*upsamplers, 'conv_hr', 'conv_last'),
         tail=tail,
         restore=restore,
-        restore_reads=(INPUT, ))
+        restore_reads=(INPUT,),
+    )

@@ -51,13 +51,15 @@ def _chain(backbone: nn.Module, stem: Tuple[nn.Module, ...]) -> Chain:
     units, ends = [Unit('stem', 0, partial(_sequential, stem), stem)], []
     for stage, layer in enumerate(backbone.res_layers, start=1):
         for i, block in enumerate(getattr(backbone, layer)):
-            units.append(Unit(f'{layer}.{i}', stage, block, (block, )))
+            units.append(Unit(f'{layer}.{i}', stage, block, (block,)))
         ends.append(units[-1].name)
     outputs = tuple(ends[i] for i in sorted(backbone.out_indices))
     return Chain(
-        tuple(units), outputs,
+        tuple(units),
+        outputs,
         lambda features: tuple(features[name] for name in outputs),
-        _stage_maker(backbone))
+        _stage_maker(backbone),
+    )
 
 
 def _sequential(modules: Tuple[nn.Module, ...], x: Tensor) -> Tensor:
@@ -69,17 +71,20 @@ def _sequential(modules: Tuple[nn.Module, ...], x: Tensor) -> Tensor:
 def _stage_maker(backbone: nn.Module) -> Callable[..., nn.Module]:
     """Blocks as the backbone makes them: groups, SE ratio, style, norm."""
 
-    def make_stage(in_channels: int, out_channels: int, stride: int,
-                   num_blocks: int) -> nn.Module:
+    def make_stage(
+        in_channels: int, out_channels: int, stride: int, num_blocks: int
+    ) -> nn.Module:
         if hasattr(backbone, 'plugins'):  # mmdet
             widths = dict(
                 inplanes=in_channels,
-                planes=out_channels // backbone.block.expansion)
+                planes=out_channels // backbone.block.expansion,
+            )
         else:
             widths = dict(
                 in_channels=in_channels,
                 out_channels=out_channels,
-                expansion=backbone.expansion)
+                expansion=backbone.expansion,
+            )
         return backbone.make_res_layer(
             block=backbone.block,
             num_blocks=num_blocks,
@@ -88,6 +93,7 @@ def _stage_maker(backbone: nn.Module) -> Callable[..., nn.Module]:
             avg_down=backbone.avg_down,
             conv_cfg=backbone.conv_cfg,
             norm_cfg=backbone.norm_cfg,
-            **widths)
+            **widths,
+        )
 
     return make_stage

@@ -24,6 +24,7 @@ class SRChain(Chain):
         restore_reads (tuple[str]): ``('input', )`` if ``restore`` reads the
             input image.
     """
+
     scale: int = 1
     out_channels: int = 3
     tail_names: Tuple[str, ...] = ()
@@ -40,9 +41,12 @@ def copy_tail(net: nn.Module, chain: SRChain) -> nn.Module:
     return tail
 
 
-def residual_stage(in_channels: int, out_channels: int,
-                   make_block: Callable[[int], nn.Module],
-                   num_blocks: int) -> nn.Module:
+def residual_stage(
+    in_channels: int,
+    out_channels: int,
+    make_block: Callable[[int], nn.Module],
+    num_blocks: int,
+) -> nn.Module:
     """Residual blocks without normalisation, with a conv where widths differ.
 
     Args:

@@ -17,7 +17,8 @@ from ..options import LocalLearningOptions
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMNeck', fusion='none'),
-    head=dict(type='mmfba.TaskHead', mode='copy'))
+    head=dict(type='mmfba.TaskHead', mode='copy'),
+)
 
 
 @MODELS.register_module()
@@ -41,21 +42,31 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         >>>     local_learning=dict(num_modules=16))
     """
 
-    def __init__(self,
-                 backbone: Dict[str, Any],
-                 neck: Optional[Dict[str, Any]] = None,
-                 head: Optional[Dict[str, Any]] = None,
-                 local_learning: Optional[Dict[str, Any]] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        backbone: Dict[str, Any],
+        neck: Optional[Dict[str, Any]] = None,
+        head: Optional[Dict[str, Any]] = None,
+        local_learning: Optional[Dict[str, Any]] = None,
+        **kwargs,
+    ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        options = LocalLearningOptions.from_config(local_learning or {},
-                                                   AUXILIARY)
+        options = LocalLearningOptions.from_config(
+            local_learning or {}, AUXILIARY
+        )
         chain = build_chain(self.backbone, options.stem_unit)
-        main = MainModel(self.backbone, chain, chain.outputs,
-                         MMPRETRAIN_MODELS, copy.deepcopy(neck),
-                         copy.deepcopy(head), self.head)
-        self.init_local_learning(options, main,
-                                 lambda cuts: [c + POOLED for c in cuts])
+        main = MainModel(
+            self.backbone,
+            chain,
+            chain.outputs,
+            MMPRETRAIN_MODELS,
+            copy.deepcopy(neck),
+            copy.deepcopy(head),
+            self.head,
+        )
+        self.init_local_learning(
+            options, main, lambda cuts: [c + POOLED for c in cuts]
+        )
 
     @property
     def local_backbone(self) -> nn.Module:

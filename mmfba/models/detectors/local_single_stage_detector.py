@@ -16,7 +16,8 @@ from ..options import LocalLearningOptions
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMFPN'),
-    head=dict(type='mmfba.TaskHead', mode='slim'))
+    head=dict(type='mmfba.TaskHead', mode='slim'),
+)
 
 
 @MODELS.register_module()
@@ -41,32 +42,44 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         >>>     local_learning=dict(num_modules=4))
     """
 
-    def __init__(self,
-                 backbone: Dict[str, Any],
-                 neck: Optional[Dict[str, Any]] = None,
-                 bbox_head: Optional[Dict[str, Any]] = None,
-                 local_learning: Optional[Dict[str, Any]] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        backbone: Dict[str, Any],
+        neck: Optional[Dict[str, Any]] = None,
+        bbox_head: Optional[Dict[str, Any]] = None,
+        local_learning: Optional[Dict[str, Any]] = None,
+        **kwargs,
+    ) -> None:
         super().__init__(backbone, neck, bbox_head, **kwargs)
-        options = LocalLearningOptions.from_config(local_learning or {},
-                                                   AUXILIARY)
+        options = LocalLearningOptions.from_config(
+            local_learning or {}, AUXILIARY
+        )
         chain = build_chain(self.backbone, options.stem_unit)
         read = _levels_read(getattr(self, 'neck', None), len(chain.outputs))
-        outputs = tuple(name if i in read else None
-                        for i, name in enumerate(chain.outputs))
-        main = MainModel(self.backbone, chain, outputs, MMDET_MODELS,
-                         copy.deepcopy(neck), copy.deepcopy(bbox_head),
-                         self.bbox_head)
+        outputs = tuple(
+            name if i in read else None for i, name in enumerate(chain.outputs)
+        )
+        main = MainModel(
+            self.backbone,
+            chain,
+            outputs,
+            MMDET_MODELS,
+            copy.deepcopy(neck),
+            copy.deepcopy(bbox_head),
+            self.bbox_head,
+        )
         self.init_local_learning(
-            options, main, lambda cuts: [n for n in outputs if n is not None])
+            options, main, lambda cuts: [n for n in outputs if n is not None]
+        )
 
     @property
     def local_backbone(self) -> nn.Module:
         """nn.Module: What is cut into local modules."""
         return self.backbone
 
-    def loss(self, batch_inputs: Tensor,
-             batch_data_samples: List[Any]) -> Dict[str, Any]:
+    def loss(
+        self, batch_inputs: Tensor, batch_data_samples: List[Any]
+    ) -> Dict[str, Any]:
         """Losses of one step; local backwards run inside.
 
         Args:
@@ -82,12 +95,14 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
                 features = self.neck(features)
             return self.bbox_head.loss(features, batch_data_samples)
 
-        return self.local_loss(self.backbone, batch_inputs,
-                               batch_data_samples, main_loss)
+        return self.local_loss(
+            self.backbone, batch_inputs, batch_data_samples, main_loss
+        )
 
 
 def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:
     """Which of the backbone's outputs a neck reads, e.g. FPN from C3 on."""
     return range(
         getattr(neck, 'start_level', 0),
-        getattr(neck, 'backbone_end_level', num_levels))
+        getattr(neck, 'backbone_end_level', num_levels),
+    )

@@ -15,7 +15,8 @@ from ..options import LocalLearningOptions
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMNeck', fusion='add'),
-    head=dict(type='mmfba.SRHead', mode='slim'))
+    head=dict(type='mmfba.SRHead', mode='slim'),
+)
 
 
 @MODELS.register_module()
@@ -40,17 +41,27 @@ class LocalEditModel(LocalModel, BaseEditModel):
         >>>     local_learning=dict(num_modules=4))
     """
 
-    def __init__(self,
-                 generator: Dict[str, Any],
-                 pixel_loss: Dict[str, Any],
-                 local_learning: Optional[Dict[str, Any]] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        generator: Dict[str, Any],
+        pixel_loss: Dict[str, Any],
+        local_learning: Optional[Dict[str, Any]] = None,
+        **kwargs,
+    ) -> None:
         super().__init__(generator, pixel_loss, **kwargs)
-        options = LocalLearningOptions.from_config(local_learning or {},
-                                                   AUXILIARY)
+        options = LocalLearningOptions.from_config(
+            local_learning or {}, AUXILIARY
+        )
         chain = build_chain(self.generator, options.stem_unit)
-        main = MainModel(self.generator, chain, chain.outputs, MMAGIC_MODELS,
-                         None, {}, self.pixel_loss)
+        main = MainModel(
+            self.generator,
+            chain,
+            chain.outputs,
+            MMAGIC_MODELS,
+            None,
+            {},
+            self.pixel_loss,
+        )
         self.init_local_learning(options, main, lambda cuts: ['stem'])
 
     @property
@@ -58,10 +69,9 @@ class LocalEditModel(LocalModel, BaseEditModel):
         """nn.Module: What is cut into local modules."""
         return self.generator
 
-    def forward_train(self,
-                      inputs: Tensor,
-                      data_samples: Any = None,
-                      **kwargs) -> Dict[str, Any]:
+    def forward_train(
+        self, inputs: Tensor, data_samples: Any = None, **kwargs
+    ) -> Dict[str, Any]:
         """Losses of one step; local backwards run inside.
 
         Args:
@@ -75,5 +85,4 @@ class LocalEditModel(LocalModel, BaseEditModel):
         def main_loss(output: Tensor) -> Dict[str, Any]:
             return dict(loss=self.pixel_loss(output, data_samples.gt_img))
 
-        return self.local_loss(self.generator, inputs, data_samples,
-                               main_loss)
+        return self.local_loss(self.generator, inputs, data_samples, main_loss)

@@ -38,12 +38,14 @@ class LeanSigmoidFocalLoss(FocalLoss):
             class indices.
     """
 
-    def forward(self,
-                pred: Tensor,
-                target: Tensor,
-                weight: Optional[Tensor] = None,
-                avg_factor: Optional[float] = None,
-                reduction_override: Optional[str] = None) -> Tensor:
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Optional[Tensor] = None,
+        avg_factor: Optional[float] = None,
+        reduction_override: Optional[str] = None,
+    ) -> Tensor:
         """Compute the loss.
 
         Args:
@@ -61,16 +63,18 @@ class LeanSigmoidFocalLoss(FocalLoss):
         reduction = reduction_override or self.reduction
         if reduction not in ('mean', 'sum') or pred.dim() == target.dim():
             raise ValueError(
-                f'LeanSigmoidFocalLoss: reduction={reduction!r} and targets of '
+                f'LeanSigmoidFocalLoss: reduction={reduction!r}, targets of '
                 f"shape {tuple(target.shape)}: use reduction 'mean' or 'sum' "
-                'and class indices, or mmdet.FocalLoss')
+                'and class indices, or mmdet.FocalLoss'
+            )
         if weight is not None and weight.dim() < pred.dim():
             weight = weight[:, None]
         total = _FocalSum.apply(pred, target, weight, self.gamma, self.alpha)
         if reduction == 'mean':
             eps = torch.finfo(torch.float32).eps
             total = total / (
-                pred.numel() if avg_factor is None else avg_factor + eps)
+                pred.numel() if avg_factor is None else avg_factor + eps
+            )
         return self.loss_weight * total
 
 
@@ -82,8 +86,14 @@ class _FocalSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, pred: Tensor, target: Tensor, weight: Optional[Tensor],
-                gamma: float, alpha: float) -> Tensor:
+    def forward(
+        ctx,
+        pred: Tensor,
+        target: Tensor,
+        weight: Optional[Tensor],
+        gamma: float,
+        alpha: float,
+    ) -> Tensor:
         ctx.save_for_backward(pred, target, weight)
         ctx.gamma, ctx.alpha = gamma, alpha
         total = pred.new_zeros((), dtype=_wide(pred))
@@ -98,13 +108,15 @@ class _FocalSum(torch.autograd.Function):
         for rows, z, a, sign in _slices(pred, target, weight, ctx.alpha):
             p = z.sigmoid()
             slope = F.softplus(z).mul_(1 - p).mul_(ctx.gamma).add_(p)
-            result[rows] = slope.mul_(p.pow_(ctx.gamma)).mul_(a).mul_(
-                sign).mul_(grad)
+            result[rows] = (
+                slope.mul_(p.pow_(ctx.gamma)).mul_(a).mul_(sign).mul_(grad)
+            )
         return result, None, None, None, None
 
 
-def _slices(pred: Tensor, target: Tensor, weight: Optional[Tensor],
-            alpha: float) -> Iterator[Tuple[slice, Tensor, Tensor, Tensor]]:
+def _slices(
+    pred: Tensor, target: Tensor, weight: Optional[Tensor], alpha: float
+) -> Iterator[Tuple[slice, Tensor, Tensor, Tensor]]:
     """Rows, z, weight a and sign of dz/dx, slice by slice."""
     classes = torch.arange(pred.shape[1], device=pred.device)
     step = max(1, SLICE // max(1, pred.shape[1]))

@@ -112,11 +112,7 @@ def test_blocks_are_of_the_backbones_class_with_fresh_weights(backbone, cut):
 
 def test_bottlenecks_keep_their_expansion():
     slm = SLM(make_spec(RESNET_50, 'layer2.1'), 'stage_chain', 0.5, 1)
-    assert slm.channels == {2: 64, 3: 64, 4: 128} or slm.channels == {
-        2: 32 * 2,
-        3: 64,
-        4: 128,
-    }
+    assert slm.channels == {2: 32, 3: 64, 4: 128}
     for stage, (block,) in slm.stages.items():
         width = slm.channels[int(stage)]
         assert block.conv3.out_channels == width
@@ -151,7 +147,9 @@ def test_is_initialised_as_the_backbone_from_scratch(pretrained):
     for module in slm.modules():
         if isinstance(module, nn.Conv2d):
             expected = kaiming_std(module)
-            assert module.weight.std() == pytest.approx(expected, rel=0.1)
+            assert module.weight.std().item() == pytest.approx(
+                expected, rel=0.1
+            )
         elif isinstance(module, nn.BatchNorm2d):
             assert (module.weight == 1).all() and (module.bias == 0).all()
     assert backbone.init_cfg == before

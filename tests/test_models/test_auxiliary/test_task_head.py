@@ -121,7 +121,7 @@ def test_focal_loss_gets_its_bias(mode):
     head.init_weights()
     bias = -math.log((1 - 0.01) / 0.01)
     assert torch.allclose(head.retina_cls.bias, torch.tensor(bias))
-    assert head.retina_cls.weight.std() == pytest.approx(0.01, rel=0.2)
+    assert head.retina_cls.weight.std().item() == pytest.approx(0.01, rel=0.2)
 
 
 def test_main_config_is_left_alone():

@@ -33,24 +33,25 @@ class SRHead(BaseModule):
         ValueError: If the main network's tail takes another width.
     """
 
-    def __init__(self,
-                 spec: UnitSpec,
-                 in_channels: int,
-                 mode: str = 'slim') -> None:
+    def __init__(
+        self, spec: UnitSpec, in_channels: int, mode: str = 'slim'
+    ) -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(
-                f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+                f'auxiliary.head.mode={mode!r}: choose from {MODES}'
+            )
         net, chain = spec.main.backbone, spec.main.chain
         width = spec.stage_ends[1].channels
         if mode != 'slim' and in_channels != width:
             raise ValueError(
                 f'auxiliary.head.mode={mode!r}: the tail takes {width} '
                 f'channels, the auxiliary neck returns {in_channels}: set '
-                "auxiliary.neck.channel_ratio=1.0 or mode='slim'")
+                "auxiliary.neck.channel_ratio=1.0 or mode='slim'"
+            )
         # In a tuple they are no submodules: they stay the main model's.
-        self._net = (net, )
-        self._pixel_loss = (spec.main.head_module, )
+        self._net = (net,)
+        self._pixel_loss = (spec.main.head_module,)
         self.reads = chain.restore_reads
         self.mode = mode
         if mode == 'copy':
@@ -61,7 +62,10 @@ class SRHead(BaseModule):
                     in_channels,
                     chain.out_channels * chain.scale**2,
                     3,
-                    padding=1), nn.PixelShuffle(chain.scale))
+                    padding=1,
+                ),
+                nn.PixelShuffle(chain.scale),
+            )
 
     @property
     def shared_modules(self) -> Tuple[nn.Module, ...]:
@@ -71,8 +75,9 @@ class SRHead(BaseModule):
         names = build_chain(self._net[0]).tail_names
         return tuple(getattr(self._net[0], name) for name in names)
 
-    def loss(self, features: Tuple[Tensor], data_samples: Any,
-             bank: FeatureBank) -> Dict[str, Tensor]:
+    def loss(
+        self, features: Tuple[Tensor], data_samples: Any, bank: FeatureBank
+    ) -> Dict[str, Tensor]:
         """Pixel loss of the image reconstructed from the auxiliary neck.
 
         Args:

@@ -13,11 +13,13 @@ MODES = ('slim', 'copy', 'shared')
 
 
 @MODELS.register_module()
-def TaskHead(spec: UnitSpec,
-             in_channels: int,
-             mode: str = 'slim',
-             stacked_convs: int = 1,
-             feat_channels: Optional[int] = None) -> nn.Module:
+def TaskHead(
+    spec: UnitSpec,
+    in_channels: int,
+    mode: str = 'slim',
+    stacked_convs: int = 1,
+    feat_channels: Optional[int] = None,
+) -> nn.Module:
     """The main network's task head as an auxiliary head.
 
     Its own ``loss()`` computes the local loss, so that every option of the
@@ -46,27 +48,32 @@ def TaskHead(spec: UnitSpec,
         if in_channels != main.head['in_channels']:
             raise ValueError(
                 "auxiliary.head.mode='shared': the main head takes "
-                f"{main.head['in_channels']} channels, the auxiliary neck of "
+                f'{main.head["in_channels"]} channels, the auxiliary neck of '
                 f'module {spec.index} returns {in_channels}: set '
-                f"auxiliary.neck.out_channels={main.head['in_channels']} "
+                f'auxiliary.neck.out_channels={main.head["in_channels"]} '
                 "(detection) or mode='stage_chain' and channel_ratio=1.0 "
-                '(classification)')
+                '(classification)'
+            )
         return main.head_module
     cfg = copy.deepcopy(main.head)
     cfg['in_channels'] = in_channels
     if mode == 'slim':
         slim = dict(
             stacked_convs=stacked_convs,
-            feat_channels=feat_channels or in_channels)
+            feat_channels=feat_channels or in_channels,
+        )
         for key in slim:
             if not _accepts(type(main.head_module), key):
                 raise ValueError(
                     f"auxiliary.head.mode='slim': {main.head['type']} has no "
-                    f"{key!r}: use mode='copy'")
+                    f"{key!r}: use mode='copy'"
+                )
         cfg.update(slim)
     return main.registry.build(cfg)
 
 
 def _accepts(cls: type, key: str) -> bool:
-    return any(key in inspect.signature(base.__init__).parameters
-               for base in cls.__mro__)
+    return any(
+        key in inspect.signature(base.__init__).parameters
+        for base in cls.__mro__
+    )

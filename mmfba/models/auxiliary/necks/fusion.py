@@ -36,25 +36,32 @@ class Fusion(BaseModule):
             (N, C, H, W).
     """
 
-    def __init__(self, operator: str, channels: int,
-                 bank_channels: Sequence[int], pooled: bool) -> None:
+    def __init__(
+        self,
+        operator: str,
+        channels: int,
+        bank_channels: Sequence[int],
+        pooled: bool,
+    ) -> None:
         super().__init__()
         check_operator(operator)
         layer = nn.Linear if pooled else _conv1x1
         self.operator = operator
         self.pooled = pooled
         self.norms = ModuleList(
-            nn.LayerNorm(c) if pooled else nn.Identity()
-            for c in bank_channels)
+            nn.LayerNorm(c) if pooled else nn.Identity() for c in bank_channels
+        )
         if operator == 'concat' and bank_channels:
             self.project = layer(channels + sum(bank_channels), channels)
         if operator in ('add', 'gate'):
             self.projects = ModuleList(
                 nn.Identity() if c == channels else layer(c, channels)
-                for c in bank_channels)
+                for c in bank_channels
+            )
         if operator == 'gate':
             self.gates = ModuleList(
-                layer(2 * channels, channels) for _ in bank_channels)
+                layer(2 * channels, channels) for _ in bank_channels
+            )
 
     def forward(self, x: Tensor, entries: Sequence[Tensor]) -> Tensor:
         """Fuse.
@@ -88,7 +95,8 @@ def check_operator(operator: str) -> None:
     """Raise a ValueError if there is no such fusion operator."""
     if operator not in OPERATORS:
         raise ValueError(
-            f'auxiliary.neck.fusion={operator!r}: choose from {OPERATORS}')
+            f'auxiliary.neck.fusion={operator!r}: choose from {OPERATORS}'
+        )
 
 
 def readable_entries(spec: UnitSpec, pooled: bool) -> Tuple[str, ...]:
@@ -99,9 +107,11 @@ def readable_entries(spec: UnitSpec, pooled: bool) -> Tuple[str, ...]:
     """
     for name in spec.readable:
         if name.endswith(POOLED) != pooled:
-            other = name + POOLED if pooled else name[:-len(POOLED)]
-            raise ValueError(f'taps: {name!r} cannot be fused with what this '
-                             f'neck returns: tap {other!r}')
+            other = name + POOLED if pooled else name[: -len(POOLED)]
+            raise ValueError(
+                f'taps: {name!r} cannot be fused with what this '
+                f'neck returns: tap {other!r}'
+            )
     return spec.readable
 
 

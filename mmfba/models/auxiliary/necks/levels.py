@@ -20,6 +20,7 @@ class Level:
         channels (int): Channels of what the source gives.
         fused (bool): Whether the SLM's feature is fused with the bank's.
     """
+
     feature: FeatureSpec
     source: str
     channels: int
@@ -41,8 +42,9 @@ class Level:
         return x.new_zeros(x.shape[0], self.channels, *size)
 
 
-def plan_levels(spec: UnitSpec, mode: str, made: Dict[int, int],
-                bank: Sequence[str]) -> Tuple[List[Level], Optional[int]]:
+def plan_levels(
+    spec: UnitSpec, mode: str, made: Dict[int, int], bank: Sequence[str]
+) -> Tuple[List[Level], Optional[int]]:
     """Where an auxiliary neck takes its levels from.
 
     Args:
@@ -63,15 +65,21 @@ def plan_levels(spec: UnitSpec, mode: str, made: Dict[int, int],
     if mode == 'stage_chain' or (stage in read and deeper <= set(bank)):
         return [_level(spec, s, name, made, bank) for s, name in outputs], None
     levels = [
-        _level(spec, s, name, made, bank) for s, name in outputs
+        _level(spec, s, name, made, bank)
+        for s, name in outputs
         if name is not None and s < stage
     ]
     levels.append(Level(spec.stage_ends[stage], 'slm', made[stage]))
     return levels, max(0, read[0] - stage)
 
 
-def _level(spec: UnitSpec, stage: int, name: Optional[str],
-           made: Dict[int, int], bank: Sequence[str]) -> Level:
+def _level(
+    spec: UnitSpec,
+    stage: int,
+    name: Optional[str],
+    made: Dict[int, int],
+    bank: Sequence[str],
+) -> Level:
     feature = spec.stage_ends[stage]
     if name is None:
         return Level(feature, 'unread', feature.channels)
@@ -86,5 +94,7 @@ def _level(spec: UnitSpec, stage: int, name: Optional[str],
 def _outputs(spec: UnitSpec) -> List[Tuple[int, Optional[str]]]:
     """Stage and name of each output of the backbone, None if not read."""
     ends = {f.name: stage for stage, f in spec.stage_ends.items()}
-    return [(ends[name], read) for name, read in zip(
-        spec.main.chain.outputs, spec.main.outputs)]
+    return [
+        (ends[name], read)
+        for name, read in zip(spec.main.chain.outputs, spec.main.outputs)
+    ]

@@ -28,13 +28,20 @@ class SLM(BaseModule):
         blocks_per_stage (int): Number of blocks for each stage.
     """
 
-    def __init__(self, spec: UnitSpec, mode: str, channel_ratio: float,
-                 blocks_per_stage: int) -> None:
+    def __init__(
+        self,
+        spec: UnitSpec,
+        mode: str,
+        channel_ratio: float,
+        blocks_per_stage: int,
+    ) -> None:
         super().__init__(init_cfg=_init_cfg_like(spec.main.backbone))
         _check(mode, channel_ratio, blocks_per_stage)
         stages = (
-            spec.remaining_stages if mode == 'stage_chain' else
-            (max(spec.cut.stage, 1), ))
+            spec.remaining_stages
+            if mode == 'stage_chain'
+            else (max(spec.cut.stage, 1),)
+        )
         self.channels: Dict[int, int] = {}
         self.stages = ModuleDict()
         channels, stride = spec.cut.channels, spec.cut.stride
@@ -42,7 +49,8 @@ class SLM(BaseModule):
             end = spec.stage_ends[stage]
             width = _width(end.channels, channel_ratio)
             self.stages[str(stage)] = spec.main.chain.make_stage(
-                channels, width, end.stride // stride, blocks_per_stage)
+                channels, width, end.stride // stride, blocks_per_stage
+            )
             self.channels[stage] = width
             channels, stride = width, end.stride
 
@@ -73,7 +81,7 @@ def _init_cfg_like(backbone: nn.Module) -> Any:
     if any(part.get('type') == 'Pretrained' for part in parts):
         return [
             dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm'])
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
         ]
     return cfg
 
@@ -82,8 +90,12 @@ def _check(mode: str, channel_ratio: float, blocks_per_stage: int) -> None:
     if mode not in MODES:
         raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
     if not 0 < channel_ratio <= 4:
-        raise ValueError(f'auxiliary.neck.channel_ratio={channel_ratio!r}: '
-                         'expected a number above 0, at most 4')
+        raise ValueError(
+            f'auxiliary.neck.channel_ratio={channel_ratio!r}: '
+            'expected a number above 0, at most 4'
+        )
     if not isinstance(blocks_per_stage, int) or blocks_per_stage < 1:
-        raise ValueError(f'auxiliary.neck.blocks_per_stage={blocks_per_stage!r}'
-                         ': expected an integer of at least 1')
+        raise ValueError(
+            f'auxiliary.neck.blocks_per_stage={blocks_per_stage!r}'
+            ': expected an integer of at least 1'
+        )

@@ -43,51 +43,64 @@ class SLMFPN(BaseModule):
         ValueError: If the main network's neck cannot be copied so.
     """
 
-    def __init__(self,
-                 spec: UnitSpec,
-                 mode: str = 'stage_chain',
-                 channel_ratio: float = 0.25,
-                 blocks_per_stage: int = 1,
-                 fusion: str = 'add',
-                 out_channels: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        spec: UnitSpec,
+        mode: str = 'stage_chain',
+        channel_ratio: float = 0.25,
+        blocks_per_stage: int = 1,
+        fusion: str = 'add',
+        out_channels: Optional[int] = None,
+    ) -> None:
         super().__init__()
         check_operator(fusion)
         if not spec.main.neck:
-            raise ValueError('mmfba.SLMFPN copies the neck of the detector, '
-                             'which has none: choose another auxiliary.neck')
+            raise ValueError(
+                'mmfba.SLMFPN copies the neck of the detector, '
+                'which has none: choose another auxiliary.neck'
+            )
         self.cut_stride = spec.cut.stride
         self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
         self.levels, dropped = plan_levels(spec, mode, self.slm.channels, bank)
         self.num_dropped = dropped or 0
-        self.fusions = ModuleDict({
-            str(level.feature.stage): Fusion(
-                fusion, level.channels, [level.feature.channels], False)
-            for level in self.levels if level.fused
-        })
+        self.fusions = ModuleDict(
+            {
+                str(level.feature.stage): Fusion(
+                    fusion, level.channels, [level.feature.channels], False
+                )
+                for level in self.levels
+                if level.fused
+            }
+        )
         self.out_channels = out_channels or slim_channels(spec.main.neck)
         self.neck = spec.main.registry.build(
-            self._neck_cfg(spec.main.neck, dropped is not None))
+            self._neck_cfg(spec.main.neck, dropped is not None)
+        )
 
-    def _neck_cfg(self, main: Dict[str, Any],
-                  by_convs: bool) -> Dict[str, Any]:
+    def _neck_cfg(
+        self, main: Dict[str, Any], by_convs: bool
+    ) -> Dict[str, Any]:
         channels = [level.channels for level in self.levels]
         several = isinstance(main['in_channels'], (list, tuple))
         cfg = dict(
             main,
             in_channels=channels if several else channels[-1],
-            out_channels=self.out_channels)
+            out_channels=self.out_channels,
+        )
         if by_convs:
             if main['type'] != 'FPN':
                 raise ValueError(
                     "auxiliary.neck.mode='stage_tail' makes the missing "
                     'levels by an FPN, but the neck of the detector is a '
-                    f"{main['type']}: use mode='stage_chain'")
+                    f"{main['type']}: use mode='stage_chain'"
+                )
             cfg.update(
                 start_level=0,
                 end_level=-1,
                 add_extra_convs='on_output',
-                num_outs=main['num_outs'] + self.num_dropped)
+                num_outs=main['num_outs'] + self.num_dropped,
+            )
         return cfg
 
     @property
@@ -108,11 +121,17 @@ class SLMFPN(BaseModule):
         """
         made = self.slm(x)
         features = tuple(
-            self._feature(level, x, made, bank) for level in self.levels)
-        return tuple(self.neck(features))[self.num_dropped:]
+            self._feature(level, x, made, bank) for level in self.levels
+        )
+        return tuple(self.neck(features))[self.num_dropped :]
 
-    def _feature(self, level: Level, x: Tensor, made: Dict[int, Tensor],
-                 bank: FeatureBank) -> Optional[Tensor]:
+    def _feature(
+        self,
+        level: Level,
+        x: Tensor,
+        made: Dict[int, Tensor],
+        bank: FeatureBank,
+    ) -> Optional[Tensor]:
         name, stage = level.feature.name, level.feature.stage
         if level.source == 'slm':
             feature = made[stage]

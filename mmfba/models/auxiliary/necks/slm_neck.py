@@ -27,17 +27,21 @@ class SLMNeck(BaseModule):
         fusion (str): See :class:`Fusion`. Defaults to ``'none'``.
     """
 
-    def __init__(self,
-                 spec: UnitSpec,
-                 mode: str = 'stage_chain',
-                 channel_ratio: float = 1.0,
-                 blocks_per_stage: int = 1,
-                 fusion: str = 'none') -> None:
+    def __init__(
+        self,
+        spec: UnitSpec,
+        mode: str = 'stage_chain',
+        channel_ratio: float = 1.0,
+        blocks_per_stage: int = 1,
+        fusion: str = 'none',
+    ) -> None:
         super().__init__()
         self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
         self.out_channels = list(self.slm.channels.values())[-1]
         pooled = spec.main.neck is not None
-        self.pool = spec.main.registry.build(spec.main.neck) if pooled else None
+        self.pool = (
+            spec.main.registry.build(spec.main.neck) if pooled else None
+        )
         self.reads: Tuple[str, ...] = ()
         if fusion != 'none':
             self.reads = readable_entries(spec, pooled)
@@ -60,5 +64,5 @@ class SLMNeck(BaseModule):
         """
         *_, x = self.slm(x).values()
         if self.pool is not None:
-            x = self.pool((x, ))[0]
-        return (self.fusion(x, [bank.get(name) for name in self.reads]), )
+            x = self.pool((x,))[0]
+        return (self.fusion(x, [bank.get(name) for name in self.reads]),)

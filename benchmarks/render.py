@@ -1,0 +1,102 @@
+# Copyright (c) mmfba authors.
+"""Write the tables of README.md and configs/fba/README.md from results/."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / 'benchmarks/results'
+METRICS = {
+    'accuracy/top1': 'top-1 {:.2f} %',
+    'photographs/PSNR': 'PSNR {:.2f} dB',
+}
+
+
+def main() -> None:
+    """Replace what stands between the marks <!-- name --> of the pages."""
+    blocks = dict(demo=demo_table(), results=results_table())
+    for page in ('README.md', 'configs/fba/README.md'):
+        text = (ROOT / page).read_text()
+        for name, block in blocks.items():
+            old = re.search(
+                rf'<!-- {name} -->(.*?)<!-- /{name} -->', text, flags=re.S
+            )
+            if old:
+                text = text.replace(old[1], f'\n\n{block}\n\n')
+        (ROOT / page).write_text(text)
+
+
+def demo_table() -> str:
+    """The demo's comparison of BP and FBA."""
+    result = json.loads((RESULTS / 'demo.json').read_text())
+    rows = [
+        '| RetinaNet-R18, digit scenes | mAP | AP50 | peak memory of a step | '
+        'of it static | the rest | FLOPs | s / iter |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    flops = result['rows'][0]['gflops']
+    for row in result['rows']:
+        rows.append(
+            f'| {row["arm"]} | {row["map"]:.3f} | {row["ap50"]:.3f} | '
+            f'{row["peak_mib"]:.0f} MiB | {row["static_mib"]:.0f} MiB | '
+            f'{row["activation_mib"]:.0f} MiB '
+            f'({row["activation_ratio"]:.0%}) | '
+            f'{row["gflops"] / flops:.2f}x | '
+            f'{row["seconds_per_iter"]:.2f} |'
+        )
+    return '\n'.join(rows) + (
+        '\n\nOne run of each arm with the same initial weights, seed and '
+        'schedule; a narrow network on small images. Static: weights, '
+        'optimizer state, batch.\n' + origin(result)
+    )
+
+
+def results_table() -> str:
+    """Accuracy of all other comparisons."""
+    rows = ['| config | measured | s / iter |', '| --- | --- | --- |']
+    origins = []
+    for path in sorted(RESULTS.glob('*.json')):
+        result = json.loads(path.read_text())
+        if path.stem == 'demo':
+            rows += [
+                f'| {link(row["config"])} | mAP {row["map"]:.3f} | '
+                f'{row["seconds_per_iter"]:.2f} |'
+                for row in result['rows']
+            ]
+            continue
+        rows += [
+            f'| {link(row["config"])} | {measured(row["metrics"])} | '
+            f'{row["seconds_per_iter"]:.2f} |'
+            for row in result['rows']
+        ]
+        note = f' {result["note"]}' if 'note' in result else ''
+        origins.append(f'{path.stem}: {origin(result)}{note}')
+    return '\n'.join(rows + [''] + origins)
+
+
+def measured(metrics: Dict[str, Any]) -> str:
+    """The main metric of a run, formatted."""
+    return ', '.join(
+        text.format(metrics[key])
+        for key, text in METRICS.items()
+        if key in metrics
+    )
+
+
+def link(config: str) -> str:
+    """A link to a config that works from every page on the web."""
+    return f'`{Path(config).stem}`'
+
+
+def origin(result: Dict[str, Any]) -> str:
+    """Machine, command and date of a result."""
+    return (
+        f'`{result["command"]}`, {result["date"]}, {result["device"]} '
+        f'({result["machine"]}), torch {result["torch"]}.'
+    )
+
+
+if __name__ == '__main__':
+    main()

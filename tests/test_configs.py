@@ -1,0 +1,139 @@
+# Copyright (c) mmfba authors.
+"""Every config builds; one of each task is trained, resumed and tested."""
+
+import importlib.util
+import logging
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from run_tool import ROOT, run_tool
+from tiny_data import write_div2k, write_fashion_mnist
+
+CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
+LOCAL = [path for path in CONFIGS if path.parent.name != 'bp']
+
+
+def _build(cfg):
+    DefaultScope._instance_dict.clear()
+    init_default_scope(cfg.default_scope)
+    logging.disable(logging.WARNING)
+    try:
+        return MODELS.build(cfg.model)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config_builds(path):
+    cfg = Config.fromfile(path)
+    model = _build(cfg)
+    if path in LOCAL:
+        method, modules = path.stem.split('_')[0].split('-k')
+        assert method == path.parent.name
+        assert model.learner.num_modules == int(modules)
+        assert cfg.default_hooks.feature_bank.type == 'mmfba.FeatureBankHook'
+        cfg.merge_from_dict({'model.local_learning.backward': 'summed'})
+        assert _build(cfg).learner.backward == 'summed'
+
+
+@pytest.mark.parametrize('path', LOCAL, ids=lambda p: p.stem)
+def test_leaf_is_short(path):
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith('#')
+    ]
+    assert lines[0].startswith('_base_')
+    assert len(lines) - 1 <= 15
+
+
+def _digit_scenes(root):
+    spec = importlib.util.spec_from_file_location(
+        'digit_scenes', ROOT / 'tools/dataset_converters/digit_scenes.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.make_digit_scenes(root / 'digit_scenes', 16, 4)
+
+
+def _photographs(root):
+    write_div2k(root)
+    (root / 'DIV2K').rename(root / 'photographs')
+    valid = root / 'photographs/DIV2K_valid_LR_bicubic'
+    valid.mkdir()
+    for new, old in (
+        ('DIV2K_valid_HR', 'GTmod12'),
+        ('DIV2K_valid_LR_bicubic/X2', 'LRbicx2'),
+    ):
+        (root / 'Set5' / old).rename(root / 'photographs' / new)
+
+
+TASKS = {
+    'fba-k16_resnet32_1xb128-2e_fashion-mnist': (
+        lambda root: write_fashion_mnist(root / 'fashion_mnist'),
+        'train_cfg.max_epochs={} train_dataloader.batch_size=4 '
+        'default_hooks.checkpoint.interval=1',
+        'resumed epoch: 1, iter: 2',
+    ),
+    'fba-k4_retinanet_r18-w32_fpn_1xb16-6e_digit-scenes': (
+        _digit_scenes,
+        'train_cfg.max_epochs={} train_dataloader.batch_size=8 '
+        'model.test_cfg.score_thr=0.0',
+        'resumed epoch: 1, iter: 2',
+    ),
+    'fba-k4_edsr_x2c64b16_1xb16-2k_photographs': (
+        _photographs,
+        'train_cfg.max_iters={} train_dataloader.batch_size=2 '
+        'model.generator.mid_channels=8 default_hooks.checkpoint.interval=1',
+        'resumed epoch: 0, iter: 1',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', TASKS)
+def test_train_resume_and_test_on_tiny_data(name, tmp_path):
+    write, options, resumed = TASKS[name]
+    write(tmp_path / 'data')
+    config, work = f'{ROOT}/configs/fba/{name}.py', tmp_path / 'work'
+    command = (
+        f'train.py {config} --work-dir work --cfg-options '
+        'train_dataloader.num_workers=0 val_dataloader.num_workers=0 '
+        'train_dataloader.persistent_workers=False '
+        'val_dataloader.persistent_workers=False '
+        f'default_hooks.logger.interval=1 {options}'
+    )
+    out = run_tool(tmp_path, command.format(1))
+    assert 'Local learning, K=' in out and 'aux0/' in out
+    assert 'bank_mib' in out
+    out = run_tool(tmp_path, command.format(2) + ' --resume')
+    assert resumed in out
+
+    last = (work / 'last_checkpoint').read_text()
+    state = torch.load(last, weights_only=True)['state_dict']
+    stock = Config.fromfile(ROOT / 'configs/bp' / _stock_name(name))
+    if 'edsr' in name:
+        stock.model.generator.mid_channels = 8
+    _build(stock).load_state_dict(
+        {k: v for k, v in state.items() if not k.startswith('local_aux.')},
+        strict=True,
+    )
+
+    out = run_tool(
+        tmp_path,
+        f'test.py {config} {last} --work-dir test --cfg-options '
+        'model.generator.mid_channels=8'
+        if 'edsr' in name
+        else f'test.py {config} {last} --work-dir test --cfg-options '
+        'test_dataloader.num_workers=0 '
+        'test_dataloader.persistent_workers=False '
+        'model.test_cfg.score_thr=0.0',
+    )
+    assert any(
+        metric in out for metric in ('accuracy/top1', 'bbox_mAP_50', 'PSNR')
+    )
+
+
+def _stock_name(name):
+    return name.split('_', 1)[1] + '.py'
