@@ -2,6 +2,8 @@
 # PYTHON=/path/to/python3.11 picks the interpreter for that.
 PY := .venv/bin/python
 PYTEST_ARGS ?=
+# A process a core and a thread each: tiny tensors gain nothing from more.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto
 export PYTHON
 
 .PHONY: help env demo test test-slow lint clean
@@ -22,10 +24,10 @@ demo: env
 	$(PY) tools/demo.py
 
 test: env
-	$(PY) -m pytest -m 'not slow' tests $(PYTEST_ARGS)
+	$(PYTEST) -m 'not slow' tests $(PYTEST_ARGS)
 
 test-slow: env
-	$(PY) -m pytest -m slow tests $(PYTEST_ARGS)
+	$(PYTEST) -m slow tests $(PYTEST_ARGS)
 
 lint: env
 	@$(PY) -m pip install -q -r requirements/dev.txt -c requirements/lock.txt

@@ -1,15 +1,14 @@
 # Copyright (c) mmfba authors.
 """Registered models and their parts.
 
-mmdet, mmpretrain and mmagic are optional: what needs one that is missing is
-not registered.
+mmdet, mmpretrain and mmagic are optional: what needs one that is missing says
+so when it is built.
 """
-
-from importlib.util import find_spec
 
 from .auxiliary import *  # noqa: F401,F403
 from .chains import build_chain, register_chain
 from .local_model import LocalModel
+from .optional import is_installed, register_missing
 from .options import LocalLearningOptions
 
 __all__ = [
@@ -19,11 +18,21 @@ __all__ = [
     'register_chain',
 ]
 
-if find_spec('mmpretrain'):
+if is_installed('mmpretrain'):
     from .backbones import *  # noqa: F401,F403
     from .classifiers import *  # noqa: F401,F403
-if find_spec('mmdet'):
+else:
+    register_missing('mmpretrain', 'LocalImageClassifier', 'CIFARResNet')
+
+if is_installed('mmdet'):
     from .detectors import *  # noqa: F401,F403
     from .losses import *  # noqa: F401,F403
-if find_spec('mmagic'):
+else:
+    register_missing(
+        'mmdet', 'LocalSingleStageDetector', 'LeanSigmoidFocalLoss'
+    )
+
+if is_installed('mmagic'):
     from .editors import *  # noqa: F401,F403
+else:
+    register_missing('mmagic', 'LocalEditModel')

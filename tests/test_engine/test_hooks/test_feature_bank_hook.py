@@ -1,0 +1,145 @@
+# Copyright (c) mmfba authors.
+import pytest
+import torch
+from local_models import build, raw_data
+from mmengine.config import Config
+from mmengine.hooks import EMAHook
+from mmengine.runner import Runner
+
+from mmfba.engine.hooks import FeatureBankHook, PlainCheckpointHook
+
+
+class _Data(torch.utils.data.Dataset):
+    """Four images, one at a time, as a data set gives them."""
+
+    metainfo = {}
+
+    def __init__(self):
+        batch = raw_data('classification', batch_size=4)
+        self.items = [
+            dict(inputs=i, data_samples=s)
+            for i, s in zip(batch['inputs'], batch['data_samples'])
+        ]
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+def _runner(model, work_dir, wrapper=None, epochs=1, **kwargs):
+    wrapper = wrapper or 'mmfba.LocalLearningOptimWrapper'
+    return Runner(
+        model=model,
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            dataset=_Data(),
+            batch_size=2,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='pseudo_collate'),
+        ),
+        optim_wrapper=dict(
+            type=wrapper, optimizer=dict(type='SGD', lr=0.01, momentum=0.9)
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        default_scope='mmpretrain',
+        default_hooks=dict(feature_bank=dict(type='mmfba.FeatureBankHook')),
+        experiment_name=f'{work_dir.name}_{len(list(work_dir.iterdir()))}',
+        log_level='ERROR',
+        **kwargs,
+    )
+
+
+def test_logs_the_bank_and_writes_plain_checkpoints(tmp_path):
+    model = build(
+        'classification',
+        num_modules=3,
+        auxiliary=dict(neck=dict(fusion='concat')),
+    )
+    runner = _runner(model, tmp_path)
+    runner.train()
+    assert any(isinstance(h, PlainCheckpointHook) for h in runner.hooks)
+    history = runner.message_hub.log_scalars['train/bank_mib']
+    # the pooled feature of the first cut, and the last stage for the head
+    pooled, last = 2 * 8 * 4, 2 * 32 * 4 * 4 * 4
+    assert history.current() * 2**20 == max(pooled, last)
+    state = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    assert any(k.startswith('local_aux.') for k in state['state_dict'])
+
+
+def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
+    results = []
+    for name, first in (('whole', 2), ('broken', 1)):
+        folder = tmp_path / name
+        folder.mkdir()
+        ema = dict(custom_hooks=[dict(type=EMAHook)])
+        model = build('classification', num_modules=3)
+        _runner(model, folder, epochs=first, **ema).train()
+        if first == 1:
+            # Other weights: all that counts has to come from the file.
+            model = build('classification', num_modules=3, seed=5)
+            _runner(model, folder, epochs=2, resume=True, **ema).train()
+        results.append(torch.load(folder / 'epoch_2.pth', weights_only=True))
+    for part in ('state_dict', 'ema_state_dict'):
+        assert results[0][part].keys() == results[1][part].keys()
+        for key, value in results[0][part].items():
+            assert value.equal(results[1][part][key]), key
+    momenta = [r['optimizer']['state'] for r in results]
+    for index, state in momenta[0].items():
+        assert state['momentum_buffer'].equal(
+            momenta[1][index]['momentum_buffer']
+        )
+
+
+def test_describes_what_each_module_trains_and_reads():
+    model = build('detection', num_modules=4)
+    rows = model.describe()
+    assert [row['units'] for row in rows] == [
+        'stem .. layer1.1',
+        'layer2.0 .. layer2.1',
+        'layer3.0 .. layer3.1',
+        'layer4.0 .. layer4.1',
+    ]
+    assert [row['reads'] for row in rows] == [
+        [],
+        [],
+        ['layer2.1'],
+        ['layer2.1', 'layer3.1', 'layer4.1'],
+    ]
+    backbone = sum(p.numel() for p in model.backbone.parameters())
+    assert sum(row['parameters'] for row in rows) == backbone
+    auxiliary = sum(p.numel() for p in model.local_aux.parameters())
+    assert sum(row['aux_parameters'] for row in rows) == auxiliary
+
+
+def test_wrong_wrapper_is_refused_before_training(tmp_path):
+    model = build('classification', num_modules=3)
+    before = model.backbone.conv1.weight.clone()
+    runner = _runner(model, tmp_path, wrapper='OptimWrapper')
+    with pytest.raises(TypeError, match='mmfba.LocalLearningOptimWrapper'):
+        runner.train()
+    assert model.backbone.conv1.weight.shape == before.shape
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_plain_model_is_refused(tmp_path):
+    runner = _runner(build('classification'), tmp_path, 'OptimWrapper')
+    with pytest.raises(TypeError, match='does no local learning'):
+        runner.train()
+
+
+def test_activation_checkpointing_of_mmengine_is_refused(tmp_path):
+    cfg = Config(dict(activation_checkpointing=['backbone.layer1']))
+    runner = _runner(build('classification', num_modules=3), tmp_path, cfg=cfg)
+    with pytest.raises(ValueError, match='remove the key'):
+        runner.train()
+
+
+def test_bank_is_freed_before_validation(tmp_path):
+    model = build('classification', num_modules=3)
+    model.learner.bank._features = {'left over': (torch.zeros(1), 0)}
+    runner = _runner(model, tmp_path)
+    FeatureBankHook().before_val(runner)
+    assert len(model.learner.bank) == 0
