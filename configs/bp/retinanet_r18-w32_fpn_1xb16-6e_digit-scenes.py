@@ -24,7 +24,9 @@ model = dict(
         feat_channels=64,
         stacked_convs=2,
         norm_cfg=norm_cfg,
-        anchor_generator=dict(octave_base_scale=2),  # digits of 14 pixels
+        anchor_generator=dict(  # from 16 pixels on, upright as digits are
+            octave_base_scale=2, ratios=[1.5]
+        ),
         loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss'),
     ),
 )

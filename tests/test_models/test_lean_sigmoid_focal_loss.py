@@ -55,7 +55,7 @@ def assert_equals_mmdet(options, weight, **kwargs):
     'options',
     [
         dict(),
-        dict(gamma=1.5, alpha=0.4, loss_weight=2.5),
+        dict(gamma=1.5, alpha=0.375, loss_weight=2.5),
         dict(gamma=0.0, alpha=0.5),
     ],
 )
@@ -70,6 +70,10 @@ def test_several_slices(monkeypatch, weight, slice_size):
     assert_equals_mmdet(dict(), weight, avg_factor=5.0)
 
 
+def test_alpha_that_float32_cannot_hold():
+    assert_equals_mmdet(dict(alpha=0.4), 'none')
+
+
 def test_sum_is_a_reduction():
     assert_equals_mmdet(dict(reduction='sum'), 'row')
 
@@ -81,9 +85,9 @@ def test_equation_of_the_paper():
     for logits, label in zip(pred, target):
         for cls, x in enumerate(logits):
             p = 1 / (1 + torch.exp(-x))
-            p_t, alpha_t = (p, 0.3) if cls == label else (1 - p, 0.7)
+            p_t, alpha_t = (p, 0.375) if cls == label else (1 - p, 0.625)
             expected -= alpha_t * (1 - p_t) ** 2 * torch.log(p_t)
-    loss = LeanSigmoidFocalLoss(alpha=0.3, reduction='sum')
+    loss = LeanSigmoidFocalLoss(alpha=0.375, reduction='sum')
     assert loss(pred, target).item() == pytest.approx(expected.item(), 1e-10)
 
 
@@ -174,7 +178,7 @@ def test_is_registered_for_configs():
 @pytest.mark.parametrize('reduction', ['none', 'batchmean'])
 def test_other_reductions_are_refused(reduction):
     pred, target, _ = make_inputs('none')
-    message = f"reduction='{reduction}' .*use reduction 'mean' or 'sum'"
+    message = f"reduction='{reduction}'.* use reduction 'mean' or 'sum'"
     with pytest.raises(ValueError, match=message):
         LeanSigmoidFocalLoss(reduction=reduction)(pred, target)
     with pytest.raises(ValueError, match=message):

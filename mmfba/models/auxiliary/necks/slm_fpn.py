@@ -33,7 +33,7 @@ class SLMFPN(BaseModule):
     Args:
         spec (UnitSpec): The cut.
         mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
-        channel_ratio (float): See :class:`SLM`. Defaults to 0.25.
+        channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
         out_channels (int, optional): Channels of the local FPN. Defaults to
@@ -47,7 +47,7 @@ class SLMFPN(BaseModule):
         self,
         spec: UnitSpec,
         mode: str = 'stage_chain',
-        channel_ratio: float = 0.25,
+        channel_ratio: float = 0.5,
         blocks_per_stage: int = 1,
         fusion: str = 'add',
         out_channels: Optional[int] = None,
