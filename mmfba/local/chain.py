@@ -36,9 +36,14 @@ class Unit:
             yield from module.parameters()
 
     @property
+    def trained(self) -> bool:
+        """bool: Whether the unit has a parameter that is trained."""
+        return any(p.requires_grad for p in self.parameters())
+
+    @property
     def frozen(self) -> bool:
-        """bool: Whether nothing in the unit is trained."""
-        return not any(p.requires_grad for p in self.parameters())
+        """bool: Whether the unit has parameters and none is trained."""
+        return not self.trained and any(True for _ in self.parameters())
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,9 @@ class Chain:
     finish: Callable[[Mapping[str, Tensor]], Any]
     make_stage: Callable[..., nn.Module]
 
-    def index(self, name: str) -> int:
-        """Position of a feature: of its unit, or -1 for the input image."""
-        return self.names().index(name) - 1
-
+    @property
     def names(self) -> List[str]:
-        """Names of all features in the order in which they are computed."""
+        """list[str]: All features in the order in which they are computed."""
         return [INPUT] + [unit.name for unit in self.units]
 
     def first_trained(self) -> int:
@@ -80,20 +82,21 @@ class Chain:
             ValueError: If all units are frozen, or a frozen unit follows a
                 trained one.
         """
-        frozen = [unit.frozen for unit in self.units]
-        if all(frozen):
+        trained = [unit.trained for unit in self.units]
+        if not any(trained):
             raise ValueError(
                 'All units of the backbone are frozen: there is '
                 'nothing that local learning could train'
             )
-        first = frozen.index(False)
-        if any(frozen[first:]):
-            late = self.units[first + frozen[first:].index(True)].name
-            raise ValueError(
-                f'Unit {late!r} is frozen although {self.units[first].name!r}'
-                ' before it is trained. Frozen units must form a prefix of '
-                'the backbone (frozen_stages)'
-            )
+        first = trained.index(True)
+        for unit in self.units[first:]:
+            if unit.frozen:
+                raise ValueError(
+                    f'Unit {unit.name!r} is frozen although '
+                    f'{self.units[first].name!r} before it is trained. '
+                    'Frozen units must form a prefix of the backbone '
+                    '(frozen_stages)'
+                )
         return first
 
 
@@ -129,6 +132,9 @@ def probe_features(
 
     Returns:
         dict[str, FeatureSpec]: The features in order, the input first.
+
+    Raises:
+        TypeError: If a unit cannot run there.
     """
     probe = copy.deepcopy(backbone).to('meta')
     probe.eval()  # mmdet's backbones return nothing here
@@ -140,12 +146,21 @@ def probe_features(
     )
     specs = {INPUT: FeatureSpec(INPUT, 0, channels, 1)}
     x = torch.empty(1, channels, size, size, device='meta')
-    with torch.no_grad():
-        for unit in chain.units:
-            x = unit.forward(x)
-            specs[unit.name] = FeatureSpec(
-                unit.name, unit.stage, x.shape[1], size // x.shape[-1]
-            )
+    for unit in chain.units:
+        try:
+            with torch.no_grad():
+                x = unit.forward(x)
+            width = x.shape[-1]
+        except Exception as error:
+            raise TypeError(
+                f'The unit {unit.name!r} cannot run on the meta device, '
+                'where channels and strides are found: its operators (such '
+                'as deformable convolution) or what it returns are not '
+                f'supported. It said: {error}'
+            ) from error
+        specs[unit.name] = FeatureSpec(
+            unit.name, unit.stage, x.shape[1], size // width
+        )
     return specs
 
 

@@ -27,12 +27,13 @@ class FeatureBank:
     def __init__(self, last_reader: Mapping[str, int]) -> None:
         self._last_reader = dict(last_reader)
         self._features: Dict[str, Tuple[Tensor, int]] = {}
+        self._module = 0
 
     def put(self, name: str, feature: Tensor) -> None:
         """Keep a feature of shape (N, C, H, W) if somebody reads it."""
-        if name in self._last_reader:
+        if self._will_be_read(name):
             self._features[name] = (feature, feature._version)
-        if name + POOLED in self._last_reader:
+        if self._will_be_read(name + POOLED):
             pooled = feature.mean(dim=(2, 3))
             self._features[name + POOLED] = (pooled, pooled._version)
 
@@ -56,12 +57,16 @@ class FeatureBank:
             )
         return feature
 
+    def _will_be_read(self, name: str) -> bool:
+        return self._last_reader.get(name, -1) >= self._module
+
     def cut(self, index: int) -> None:
         """End local module ``index``: drop what no later one reads."""
+        self._module = index + 1
         self._features = {
             name: (feature.detach(), version)
             for name, (feature, version) in self._features.items()
-            if self._last_reader[name] > index
+            if self._will_be_read(name)
         }
 
     @contextmanager
@@ -76,9 +81,10 @@ class FeatureBank:
     def clear(self) -> None:
         """Drop everything."""
         self._features = {}
+        self._module = 0
 
     @property
-    def names(self) -> List[str]:
+    def read_names(self) -> List[str]:
         """list[str]: What is read by somebody, hence kept."""
         return list(self._last_reader)
 

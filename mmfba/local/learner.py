@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from .chain import INPUT, Chain
 from .feature_bank import FeatureBank
 from .isolation import check_isolation
-from .losses import log_values, sum_losses, touch, weigh_losses
+from .losses import (
+    log_values,
+    reach_with_zero_gradient,
+    sum_losses,
+    weigh_losses,
+)
 from .two_pass import frozen_statistics
 
 BACKWARDS = ('immediate', 'summed')
@@ -120,7 +125,6 @@ class LocalLearner:
             bank.put(INPUT, inputs)
             with torch.no_grad():
                 x = self._forward(chain, 0, self.modules[0][0], inputs)
-            bank.cut(-1)
             for index, (start, stop) in enumerate(self.modules):
                 if self.on_module:
                     self.on_module(str(index))
@@ -134,18 +138,18 @@ class LocalLearner:
                     del losses
                     x = x.detach()
                     bank.cut(index)
-            losses = main_loss(
-                chain.finish(
-                    {
-                        name: bank.get(name) if name in bank else None
-                        for name in chain.outputs
-                    }
-                )
-            )
+            outputs = {
+                name: bank.get(name) if name in bank.read_names else None
+                for name in chain.outputs
+            }
+            losses = main_loss(chain.finish(outputs))
+            del outputs
         self._check_isolation(model, chain, last, losses, auxiliaries)
         self._isolation_checked = True
         if self.needs_backward and _in_many_processes():
-            losses = touch(losses, self._local_parameters(chain, auxiliaries))
+            losses = reach_with_zero_gradient(
+                losses, self._local_parameters(chain, auxiliaries)
+            )
         return {**losses, **logs}
 
     def _forward(

@@ -51,7 +51,7 @@ def log_values(losses: Dict[str, Any], prefix: str) -> Dict[str, Any]:
     return logs
 
 
-def touch(
+def reach_with_zero_gradient(
     losses: Dict[str, Any], parameters: Iterable[Tensor]
 ) -> Dict[str, Any]:
     """Let the returned losses reach ``parameters`` with gradient zero.

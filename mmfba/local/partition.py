@@ -36,8 +36,7 @@ def partition_uniform(
     """
     stops = _possible_stops(units, first)
     _check_num_modules(num_modules, len(stops), 'trained units')
-    last = [len(stops) * k // num_modules for k in range(1, num_modules + 1)]
-    return _ranges(first, [stops[i - 1] for i in last])
+    return _ranges(first, _spread(stops, num_modules))
 
 
 def partition_by_stage(
@@ -65,8 +64,7 @@ def partition_by_stage(
         and (i + 1 == len(units) or units[i + 1].stage != unit.stage)
     ]
     _check_num_modules(num_modules, len(ends), 'trained stages')
-    last = [len(ends) * k // num_modules for k in range(1, num_modules + 1)]
-    return _ranges(first, [ends[i - 1] for i in last])
+    return _ranges(first, _spread(ends, num_modules))
 
 
 def partition_by_cuts(
@@ -126,6 +124,15 @@ def _possible_stops(units: Sequence[Unit], first: int) -> List[int]:
         i + 1
         for i, unit in enumerate(units)
         if i >= first and (unit.cuttable or i + 1 == len(units))
+    ]
+
+
+def _spread(stops: Sequence[int], num_modules: int) -> List[int]:
+    """Last stop of each module; the later modules get one more."""
+    size, more = divmod(len(stops), num_modules)
+    return [
+        stops[k * size + max(0, k - (num_modules - more)) - 1]
+        for k in range(1, num_modules + 1)
     ]
 
 

@@ -51,7 +51,7 @@ class LocalModel:
         taps = options.taps
         if taps is None:
             taps = default_taps(cuts)
-        _check_taps(taps, chain.names())
+        _check_taps(taps, chain.names)
         features = probe_features(main.backbone, build_chain)
 
         # Forked, so that the main weights, and all that is drawn later,
@@ -68,7 +68,7 @@ class LocalModel:
                                 cut=features[cut],
                                 features=features,
                                 readable=_readable(
-                                    taps, cut, chain.names(), options.timing
+                                    taps, cut, chain.names, options.timing
                                 ),
                                 main=main,
                             )
@@ -79,13 +79,13 @@ class LocalModel:
             )
         self.learner = LocalLearner(
             ranges,
-            _last_readers(self.local_aux, main.outputs),
+            _last_readers(self.local_aux, main.outputs_read),
             backward=options.backward,
             timing=options.timing,
             loss_weights=options.loss_weights(len(cuts)),
         )
         if options.taps is not None:
-            _check_read(taps, self.learner.bank.names)
+            _check_read(taps, self.learner.bank.read_names)
 
     def local_loss(
         self,
@@ -132,7 +132,7 @@ class LocalModel:
                     else [
                         n
                         for n in chain.outputs
-                        if n in self.learner.bank.names
+                        if n in self.learner.bank.read_names
                     ],
                 )
             )

@@ -113,18 +113,25 @@ class LocalLearningOptions:
         """Weight of each local loss.
 
         Raises:
-            ValueError: If there are not as many as auxiliary networks.
+            ValueError: If one is not above 0, or there are not as many as
+                auxiliary networks.
         """
-        weight = self.loss_weight
-        if isinstance(weight, (int, float)):
-            return [float(weight)] * num_auxiliaries
-        if len(weight) != num_auxiliaries:
+        weights = self.loss_weight
+        if isinstance(weights, (int, float)):
+            weights = [weights] * num_auxiliaries
+        if len(weights) != num_auxiliaries:
             raise ValueError(
-                f'local_learning.loss_weight={list(weight)}: expected a '
+                f'local_learning.loss_weight={list(weights)}: expected a '
                 f'number or {num_auxiliaries} numbers, one for each local '
                 'module but the last'
             )
-        return [float(w) for w in weight]
+        if not all(weight > 0 for weight in weights):
+            raise ValueError(
+                f'local_learning.loss_weight={self.loss_weight}: a module '
+                'whose loss has no weight is not trained; expected numbers '
+                'above 0'
+            )
+        return [float(weight) for weight in weights]
 
 
 def merge_typed(

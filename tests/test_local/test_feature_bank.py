@@ -18,7 +18,7 @@ def test_keeps_only_what_is_read():
     bank.put('b', x)
     assert list(bank) == ['a'] and len(bank) == 1
     assert bank.get('a') is x
-    assert bank.names == ['a']
+    assert bank.read_names == ['a']
 
 
 def test_drops_after_the_last_reader():

@@ -3,7 +3,12 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 
-from mmfba.local.losses import log_values, sum_losses, touch, weigh_losses
+from mmfba.local.losses import (
+    log_values,
+    reach_with_zero_gradient,
+    sum_losses,
+    weigh_losses,
+)
 
 
 def make_losses():
@@ -82,11 +87,11 @@ def test_log_values():
 
 
 @pytest.mark.parametrize('name', ['loss_cls', 'loss'])
-def test_touch_gives_zero_gradient(name):
+def test_reaches_with_zero_gradient(name):
     losses = make_losses()
     losses = {'acc': losses['acc'], name: losses[name]}
     parameters = [torch.ones(2, 3, requires_grad=True) for _ in range(2)]
-    touched = touch(losses, parameters)
+    touched = reach_with_zero_gradient(losses, parameters)
     assert touched['acc'] is losses['acc']
     assert torch.equal(sum_losses(touched), sum_losses(losses))
     sum_losses(touched).backward()

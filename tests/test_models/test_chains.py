@@ -152,7 +152,7 @@ def test_probed_features_are_those_of_a_forward(name):
     net = make(name)
     specs = probe_features(net, build_chain)
     chain, x = build_chain(net), images(name)
-    assert list(specs) == chain.names()
+    assert list(specs) == chain.names
     size = x.shape[2]
     for unit in chain.units:
         x = unit.forward(x)

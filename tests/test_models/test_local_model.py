@@ -277,7 +277,11 @@ def test_gradient_of_a_shared_head_is_the_sum_over_modules():
 
 def test_what_no_neck_reads_is_not_kept():
     model = build('detection', num_modules=4)
-    assert model.learner.bank.names == ['layer2.1', 'layer3.1', 'layer4.1']
+    assert model.learner.bank.read_names == [
+        'layer2.1',
+        'layer3.1',
+        'layer4.1',
+    ]
 
 
 def test_checkpointing_of_upstream_is_refused():
@@ -304,6 +308,7 @@ def test_checkpointing_of_upstream_is_refused():
         (dict(taps=['layer9.0']), "no feature 'layer9.0'"),
         (dict(taps=['layer1.0']), r"nobody reads \['layer1.0'\]"),
         (dict(loss_weight=[1.0]), 'expected a number or 3 numbers'),
+        (dict(loss_weight=0), 'is not trained'),
         (dict(auxiliary=dict(neck=dict(mode='tail'))), "mode='tail': choose"),
         (
             dict(auxiliary=dict(neck=dict(fusion='mean'))),

@@ -15,7 +15,7 @@ class MainModel:
     Args:
         backbone (nn.Module): The backbone, or the generator of an editor.
         chain (Chain): Its chain.
-        outputs (tuple[str, optional]): Names of the backbone's outputs in
+        outputs_read (tuple[str, optional]): Names of the backbone's outputs in
             order; None where neck or tail does not read the output.
         registry (Registry): Builds neck and head of the task's library.
         neck (dict, optional): Config of the neck.
@@ -25,7 +25,7 @@ class MainModel:
 
     backbone: nn.Module
     chain: Chain
-    outputs: Tuple[Optional[str], ...]
+    outputs_read: Tuple[Optional[str], ...]
     registry: Registry
     neck: Optional[Dict[str, Any]]
     head: Dict[str, Any]

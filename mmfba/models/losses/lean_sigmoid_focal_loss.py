@@ -34,9 +34,17 @@ class LeanSigmoidFocalLoss(FocalLoss):
         loss_weight (float): Defaults to 1.0.
 
     Raises:
-        ValueError: If the reduction is none of these, or the targets are not
-            class indices.
+        ValueError: If the reduction is none of these, the targets are not
+            class indices, or probabilities are given instead of logits.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.activated:
+            raise ValueError(
+                'LeanSigmoidFocalLoss: activated=True: it takes logits; use '
+                'mmdet.FocalLoss for probabilities'
+            )
 
     def forward(
         self,
@@ -67,8 +75,14 @@ class LeanSigmoidFocalLoss(FocalLoss):
                 f"shape {tuple(target.shape)}: use reduction 'mean' or 'sum' "
                 'and class indices, or mmdet.FocalLoss'
             )
-        if weight is not None and weight.dim() < pred.dim():
-            weight = weight[:, None]
+        if reduction == 'sum' and avg_factor is not None:
+            raise ValueError(
+                f'LeanSigmoidFocalLoss: avg_factor={avg_factor} has no '
+                "meaning with reduction='sum': use reduction='mean'"
+            )
+        if weight is not None:
+            each = weight.numel() == pred.numel()
+            weight = weight.view_as(pred) if each else weight.view(-1, 1)
         total = _FocalSum.apply(pred, target, weight, self.gamma, self.alpha)
         if reduction == 'mean':
             eps = torch.finfo(torch.float32).eps
@@ -124,7 +138,9 @@ def _slices(
         rows = slice(start, start + step)
         positive = target[rows, None] == classes
         sign = 1 - 2 * positive.to(_wide(pred))
-        a = torch.where(positive, alpha, 1 - alpha).to(sign)
+        a = torch.where(
+            positive, sign.new_tensor(alpha), sign.new_tensor(1 - alpha)
+        )
         if weight is not None:
             a = a * weight[rows]
         yield rows, pred[rows] * sign, a, sign

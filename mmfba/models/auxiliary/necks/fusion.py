@@ -123,6 +123,6 @@ def _resize(entry: Tensor, like: Tensor) -> Tensor:
     size = like.shape[-2:]
     if entry.shape[-2:] == size:
         return entry
-    if entry.shape[-1] > size[-1]:
+    if entry.shape[-2:].numel() > size.numel():
         return F.adaptive_avg_pool2d(entry, size)
     return F.interpolate(entry, size=size, mode='nearest')

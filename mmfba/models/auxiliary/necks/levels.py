@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+import math
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -31,20 +32,38 @@ class Level:
         """bool: Whether the bank is read."""
         return self.fused or self.source == 'bank'
 
-    def zeros(self, x: Tensor, stride: int) -> Tensor:
+    def zeros(self, image: Tensor) -> Tensor:
         """A map of zeros of this level's size.
 
         Args:
-            x (Tensor): The feature at the cut, (N, C, H, W).
-            stride (int): Its stride in pixels.
+            image (Tensor): The input image, (N, C, H, W).
         """
-        size = [n * stride // self.feature.stride for n in x.shape[-2:]]
-        return x.new_zeros(x.shape[0], self.channels, *size)
+        stride = self.feature.stride
+        size = [math.ceil(n / stride) for n in image.shape[-2:]]
+        return image.new_zeros(len(image), self.channels, *size)
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """What an auxiliary neck hands to its FPN.
+
+    Args:
+        levels (list[Level]): The levels, shallow to deep.
+        by_convs (bool): Whether the deeper levels follow by the FPN's
+            stride-2 convs. If not, the levels are all that the main
+            network's neck gets. Defaults to False.
+        num_dropped (int): How many levels come before the first that the
+            main network's neck returns. Defaults to 0.
+    """
+
+    levels: List[Level]
+    by_convs: bool = False
+    num_dropped: int = 0
 
 
 def plan_levels(
     spec: UnitSpec, mode: str, made: Dict[int, int], bank: Sequence[str]
-) -> Tuple[List[Level], Optional[int]]:
+) -> LevelPlan:
     """Where an auxiliary neck takes its levels from.
 
     Args:
@@ -54,23 +73,27 @@ def plan_levels(
         bank (Sequence[str]): Bank entries that may be read.
 
     Returns:
-        tuple[list[Level], int | None]: The levels. The second is None if
-        they are all that the main network's neck gets. Else the deeper levels
-        are to follow by stride-2 convs, and it says how many of these come
-        before the first that is read.
+        LevelPlan: The levels.
     """
     outputs = _outputs(spec)
-    (stage, *_), read = made, [s for s, name in outputs if name is not None]
-    deeper = {name for s, name in outputs if name and s > stage}
-    if mode == 'stage_chain' or (stage in read and deeper <= set(bank)):
-        return [_level(spec, s, name, made, bank) for s, name in outputs], None
-    levels = [
-        _level(spec, s, name, made, bank)
-        for s, name in outputs
-        if name is not None and s < stage
+    levels = [_level(spec, s, name, made, bank) for s, name in outputs]
+    if mode == 'stage_chain':
+        return LevelPlan(levels)
+    # stage_tail: the SLM makes the stage of the cut only.
+    tail = next(iter(made))
+    read = [stage for stage, name in outputs if name is not None]
+    deeper = {name for stage, name in outputs if name and stage > tail}
+    if tail in read and deeper <= set(bank):
+        return LevelPlan(levels)
+    earlier = [
+        level
+        for level in levels
+        if level.source != 'unread' and level.feature.stage < tail
     ]
-    levels.append(Level(spec.stage_ends[stage], 'slm', made[stage]))
-    return levels, max(0, read[0] - stage)
+    end = Level(spec.stage_ends[tail], 'slm', made[tail])
+    return LevelPlan(
+        [*earlier, end], by_convs=True, num_dropped=max(0, read[0] - tail)
+    )
 
 
 def _level(
@@ -96,5 +119,5 @@ def _outputs(spec: UnitSpec) -> List[Tuple[int, Optional[str]]]:
     ends = {f.name: stage for stage, f in spec.stage_ends.items()}
     return [
         (ends[name], read)
-        for name, read in zip(spec.main.chain.outputs, spec.main.outputs)
+        for name, read in zip(spec.main.chain.outputs, spec.main.outputs_read)
     ]

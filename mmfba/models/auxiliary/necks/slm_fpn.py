@@ -4,7 +4,7 @@ from typing import Any, Dict, Optional, Tuple
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
-from mmfba.local import FeatureBank
+from mmfba.local import INPUT, FeatureBank
 from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
@@ -27,8 +27,8 @@ class SLMFPN(BaseModule):
     stage, and the stride-2 convs of the local FPN make the deeper ones.
 
     A level that the SLM makes and the bank holds too (timing ``two_pass``)
-    is fused. With fusion ``none`` the bank is not read; levels that only it
-    could give are zero.
+    is fused. With fusion ``none`` no feature of the bank is read; levels that
+    only it could give are zero.
 
     Args:
         spec (UnitSpec): The cut.
@@ -59,37 +59,31 @@ class SLMFPN(BaseModule):
                 'mmfba.SLMFPN copies the neck of the detector, '
                 'which has none: choose another auxiliary.neck'
             )
-        self.cut_stride = spec.cut.stride
         self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
-        self.levels, dropped = plan_levels(spec, mode, self.slm.channels, bank)
-        self.num_dropped = dropped or 0
+        self.plan = plan_levels(spec, mode, self.slm.channels, bank)
         self.fusions = ModuleDict(
             {
                 str(level.feature.stage): Fusion(
                     fusion, level.channels, [level.feature.channels], False
                 )
-                for level in self.levels
+                for level in self.plan.levels
                 if level.fused
             }
         )
         self.out_channels = out_channels or slim_channels(spec.main.neck)
-        self.neck = spec.main.registry.build(
-            self._neck_cfg(spec.main.neck, dropped is not None)
-        )
+        self.neck = spec.main.registry.build(self._neck_cfg(spec.main.neck))
 
-    def _neck_cfg(
-        self, main: Dict[str, Any], by_convs: bool
-    ) -> Dict[str, Any]:
-        channels = [level.channels for level in self.levels]
+    def _neck_cfg(self, main: Dict[str, Any]) -> Dict[str, Any]:
+        channels = [level.channels for level in self.plan.levels]
         several = isinstance(main['in_channels'], (list, tuple))
         cfg = dict(
             main,
             in_channels=channels if several else channels[-1],
             out_channels=self.out_channels,
         )
-        if by_convs:
-            if main['type'] != 'FPN':
+        if self.plan.by_convs:
+            if main['type'].split('.')[-1] != 'FPN':
                 raise ValueError(
                     "auxiliary.neck.mode='stage_tail' makes the missing "
                     'levels by an FPN, but the neck of the detector is a '
@@ -99,14 +93,17 @@ class SLMFPN(BaseModule):
                 start_level=0,
                 end_level=-1,
                 add_extra_convs='on_output',
-                num_outs=main['num_outs'] + self.num_dropped,
+                num_outs=main['num_outs'] + self.plan.num_dropped,
             )
         return cfg
 
     @property
     def reads(self) -> Tuple[str, ...]:
         """tuple[str]: Names of the bank entries that :meth:`forward` reads."""
-        return tuple(lvl.feature.name for lvl in self.levels if lvl.banked)
+        levels = self.plan.levels
+        sized = any(level.source == 'zeros' for level in levels)
+        names = [level.feature.name for level in levels if level.banked]
+        return tuple([INPUT, *names] if sized else names)
 
     def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
         """Build the local pyramid.
@@ -121,9 +118,9 @@ class SLMFPN(BaseModule):
         """
         made = self.slm(x)
         features = tuple(
-            self._feature(level, x, made, bank) for level in self.levels
+            self._feature(level, x, made, bank) for level in self.plan.levels
         )
-        return tuple(self.neck(features))[self.num_dropped :]
+        return tuple(self.neck(features))[self.plan.num_dropped :]
 
     def _feature(
         self,
@@ -141,7 +138,7 @@ class SLMFPN(BaseModule):
         if level.source == 'bank':
             return bank.get(name)
         if level.source == 'zeros':
-            return level.zeros(x, self.cut_stride)
+            return level.zeros(bank.get(INPUT))
         return x if level.source == 'cut' else None
 
 
