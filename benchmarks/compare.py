@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument('configs', nargs='+', help='one config for each arm')
     parser.add_argument('--work-dir', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--note', help='a remark to keep with the results')
     parser.add_argument('--cfg-options', nargs='+', default=[])
     args = parser.parse_args()
     rows = [
@@ -29,6 +30,7 @@ def main() -> None:
     results = dict(
         command=f'python {shlex.join(sys.argv)}',
         **describe_environment(),
+        note=args.note,
         rows=[
             {k: v for k, v in row.items() if k != 'checkpoint'} for row in rows
         ],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ('README.md', 'configs/fba/README.md')
 RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
     'accuracy/top1': 'top-1 {:.2f} %',
@@ -15,17 +16,23 @@ METRICS = {
 
 
 def main() -> None:
-    """Replace what stands between the marks <!-- name --> of the pages."""
-    blocks = dict(demo=demo_table(), results=results_table())
-    for page in ('README.md', 'configs/fba/README.md'):
-        text = (ROOT / page).read_text()
-        for name, block in blocks.items():
-            old = re.search(
-                rf'<!-- {name} -->(.*?)<!-- /{name} -->', text, flags=re.S
-            )
-            if old:
-                text = text.replace(old[1], f'\n\n{block}\n\n')
-        (ROOT / page).write_text(text)
+    """Replace the tables of the pages."""
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(render(path.read_text()))
+
+
+def render(text: str) -> str:
+    """Replace what stands between the marks ``<!-- name -->`` of a page."""
+    for name, block in (('demo', demo_table()), ('results', results_table())):
+        mark = re.compile(
+            rf'(?<=<!-- {name} -->)\n.*?(?=<!-- /{name} -->)', re.S
+        )
+        found = mark.search(text)
+        if found:
+            start, stop = found.span()
+            text = f'{text[:start]}\n\n{block}\n\n{text[stop:]}'
+    return text
 
 
 def demo_table() -> str:
@@ -71,8 +78,7 @@ def results_table() -> str:
             f'{row["seconds_per_iter"]:.2f} |'
             for row in result['rows']
         ]
-        note = f' {result["note"]}' if 'note' in result else ''
-        origins.append(f'{path.stem}: {origin(result)}{note}')
+        origins.append(f'{path.stem}: {origin(result)}')
     return '\n'.join(rows + [''] + origins)
 
 
@@ -92,9 +98,10 @@ def link(config: str) -> str:
 
 def origin(result: Dict[str, Any]) -> str:
     """Machine, command and date of a result."""
+    note = f' {result["note"]}' if result.get('note') else ''
     return (
         f'`{result["command"]}`, {result["date"]}, {result["device"]} '
-        f'({result["machine"]}), torch {result["torch"]}.'
+        f'({result["machine"]}), torch {result["torch"]}.{note}'
     )
 
 

@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
     parser.add_argument('--out', help='a second place for results.json')
+    parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
     os.chdir(ROOT)
     work_dir = args.work_dir
@@ -60,13 +61,18 @@ def main() -> None:
         for arm, config in ARMS.items()
     }
     rows = [make_row(a, runs[a], profiles[a], profiles['BP']) for a in ARMS]
-    results = dict(command='make demo', **describe_environment(), rows=rows)
+    results = dict(
+        command='make demo',
+        **describe_environment(),
+        note=args.note,
+        rows=rows,
+    )
     for path in filter(None, [work_dir / 'results.json', args.out]):
         Path(path).write_text(json.dumps(results, indent=1) + '\n')
     plot_timelines(
         profiles,
         work_dir / 'memory.png',
-        'Memory over one training step, RetinaNet-R18, 16 images 128x128',
+        'RetinaNet-R18, 16 images of 128x128',
     )
     plot_detections(
         {a: (ARMS[a], runs[a]['checkpoint']) for a in ARMS},

@@ -1,0 +1,17 @@
+# Copyright (c) mmfba authors.
+import importlib.util
+
+import pytest
+from run_tool import ROOT
+
+
+@pytest.mark.parametrize('page', ['README.md', 'configs/fba/README.md'])
+def test_tables_are_those_of_the_committed_results(page):
+    spec = importlib.util.spec_from_file_location(
+        'render', ROOT / 'benchmarks/render.py'
+    )
+    render = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(render)
+    text = (ROOT / page).read_text()
+    assert '| mAP |' in text or 'mAP 0.' in text
+    assert render.render(text) == text
