@@ -2,6 +2,7 @@
 """Two processes (gloo) under mmengine's MMDistributedDataParallel."""
 
 import socket
+import time
 
 import pytest
 import torch.multiprocessing as mp
@@ -14,4 +15,10 @@ def test_ranks_stay_equal_and_gradients_are_the_mean_of_their_own(task):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    mp.spawn(train, args=(task, port), nprocs=2)
+    ranks = mp.spawn(train, args=(task, port), nprocs=2, join=False)
+    deadline = time.monotonic() + 300
+    while not ranks.join(timeout=5):
+        if time.monotonic() > deadline:
+            for process in ranks.processes:
+                process.kill()
+            pytest.fail('the processes did not come to an end')

@@ -9,11 +9,11 @@ import os
 import os.path as osp
 from typing import Optional
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.runner import Runner
 
-from mmfba.engine.hooks.plain_checkpoint_hook import checkpoint_loading
+from mmfba.engine.command_line import add_run_arguments, checkpoint_loading
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -50,29 +50,7 @@ def parse_args(argv=None) -> argparse.Namespace:
         help='test-time augmentation by tta_model and tta_pipeline of the '
         'config',
     )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load checkpoints that hold more than plain data. Such a file '
-        'can run any code on this machine: use this only for files whose '
-        'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, in the form key=value. Lists '
-        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
-        'with quotation marks and without white space',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes one spelling or the other.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_run_arguments(parser)
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error('--out must end in .pkl or .pickle')

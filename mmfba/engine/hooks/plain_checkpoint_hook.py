@@ -1,12 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import operator
-import os
-import pickle
-import re
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -172,46 +167,3 @@ class PlainCheckpointHook(Hook):
         for key, value in hub['log_scalars'].items():
             if isinstance(value, dict) and value.get('type') == _HISTORY:
                 hub['log_scalars'][key] = _unpack_history(value)
-
-
-@contextmanager
-def checkpoint_loading(trust: bool = False) -> Iterator[None]:
-    """Say in one message what to do when torch refuses a checkpoint.
-
-    Note:
-        The refusal is the default of PyTorch 2.6 and later. Older versions
-        load any file, whatever ``trust`` says.
-
-    Args:
-        trust (bool): Whether to load files that hold more than plain data,
-            which may run any code that their author put there. Sets PyTorch's
-            environment variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` inside
-            the context. Defaults to False.
-
-    Raises:
-        SystemExit: If torch refuses a file, with exit status 1.
-    """
-    name = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-    before = os.environ.get(name)
-    if trust:
-        os.environ[name] = '1'
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        if 'Weights only load failed' not in str(error):
-            raise
-        found = re.search(r'GLOBAL (\S+)', str(error))
-        what = f' ({found.group(1)})' if found else ''
-        raise SystemExit(
-            f'The checkpoint holds objects beside plain data{what}, and '
-            'PyTorch does not load such a file by default, because loading '
-            'it may run code. Files written with mmfba.PlainCheckpointHook '
-            'load; older training checkpoints of MMEngine do not. If you '
-            'trust whoever made this file, run the same command with '
-            '--trust-checkpoint.'
-        ) from None
-    finally:
-        if trust:
-            os.environ.pop(name)
-            if before is not None:
-                os.environ[name] = before

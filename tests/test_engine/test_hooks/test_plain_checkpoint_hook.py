@@ -15,9 +15,9 @@ from mmengine.registry import METRICS
 from mmengine.testing import RunnerTestCase
 from mmengine.utils import digit_version
 
+from mmfba.engine.command_line import checkpoint_loading
 from mmfba.engine.hooks.plain_checkpoint_hook import (
     PlainCheckpointHook,
-    checkpoint_loading,
 )
 
 REFUSES = digit_version(torch.__version__) >= digit_version('2.6.0')

@@ -1,0 +1,85 @@
+# Copyright (c) mmfba authors.
+"""What the command lines of tools/train.py and tools/test.py share."""
+
+import argparse
+import os
+import pickle
+import re
+from contextlib import contextmanager
+from typing import Iterator
+
+from mmengine.config import DictAction
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every tool with a Runner takes.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+    """
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than plain data. Such a file '
+        'can run any code on this machine: use this only for files whose '
+        'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, in the form key=value. Lists '
+        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
+        'with quotation marks and without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes one spelling or the other.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+@contextmanager
+def checkpoint_loading(trust: bool = False) -> Iterator[None]:
+    """Say in one message what to do when torch refuses a checkpoint.
+
+    Note:
+        The refusal is the default of PyTorch 2.6 and later. Older versions
+        load any file, whatever ``trust`` says.
+
+    Args:
+        trust (bool): Whether to load files that hold more than plain data,
+            which may run any code that their author put there. Sets PyTorch's
+            environment variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` inside
+            the context. Defaults to False.
+
+    Raises:
+        SystemExit: If torch refuses a file, with exit status 1.
+    """
+    name = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+    before = os.environ.get(name)
+    if trust:
+        os.environ[name] = '1'
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        if 'Weights only load failed' not in str(error):
+            raise
+        found = re.search(r'GLOBAL (\S+)', str(error))
+        what = f' ({found.group(1)})' if found else ''
+        raise SystemExit(
+            f'The checkpoint holds objects beside plain data{what}, and '
+            'PyTorch does not load such a file by default, because loading '
+            'it may run code. Files written with mmfba.PlainCheckpointHook '
+            'load; older training checkpoints of MMEngine do not. If you '
+            'trust whoever made this file, run the same command with '
+            '--trust-checkpoint.'
+        ) from None
+    finally:
+        if trust:
+            os.environ.pop(name)
+            if before is not None:
+                os.environ[name] = before
