@@ -32,7 +32,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
             holds the pooled features of the cuts, and ``fusion='none'``
-            leaves it unread: measured, an auxiliary classifier that is told
+            leaves it unread: an auxiliary classifier that is told
             what earlier modules know trains its own module less.
         **kwargs: Of the plain classifier.
 
