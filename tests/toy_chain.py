@@ -5,11 +5,13 @@ Stages: ``stem`` (0), ``a`` and ``b`` (1), ``c`` (2, stride 2). What the
 backbone returns are the features ``b`` and ``c``, as a neck would read them.
 """
 
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmfba.local import Chain, LocalLearner, Unit
+from mmfba.local import Chain, ImageWise, LocalLearner, Step, Unit
 
 NAMES = ('stem', 'a', 'b', 'c')
 CHANNELS = dict(input=3, stem=4, a=4, b=6, c=8)
@@ -65,9 +67,20 @@ class Auxiliary(nn.Module):
         return self._shared
 
     def loss(self, x, bank, targets):
+        return self._loss((x, *map(bank.get, self.reads)), targets)
+
+    def image_wise(self, x, bank, targets):
+        return ImageWise(
+            (x, *map(bank.get, self.reads)),
+            lambda features, rows: share(
+                self._loss(features, targets[rows]), rows, targets
+            ),
+        )
+
+    def _loss(self, features, targets):
+        x, *entries = features
         logits = self.local(x.mean(dim=(2, 3)))
-        for layer, name in zip(self.banked, self.reads):
-            entry = bank.get(name)
+        for layer, entry in zip(self.banked, entries):
             pooled = entry if entry.dim() == 2 else entry.mean(dim=(2, 3))
             logits = logits + layer(pooled)
         for head in self._shared:
@@ -117,16 +130,27 @@ class Model(nn.Module):
         """What end-to-end training minimises."""
         return self.main_loss(self.net(inputs), targets)
 
+    def image_wise_loss(self, targets):
+        return lambda features, rows: share(
+            self.main_loss(features, targets[rows]), rows, targets
+        )
+
     def loss(self, inputs, targets, main_loss=None):
         """What local learning returns; local backwards run inside."""
-        return self.learner.run(
-            self,
-            make_chain(self.net),
-            inputs,
-            self.aux,
-            targets,
-            main_loss or (lambda f: self.main_loss(f, targets)),
-        )
+        model = self
+        if main_loss:
+            model = SimpleNamespace(
+                main_loss=lambda features, _: main_loss(features),
+                named_parameters=self.named_parameters,
+            )
+        step = Step(model, make_chain(self.net), self.aux, targets)
+        return self.learner.run(step, inputs)
+
+
+def share(losses, rows, targets):
+    """What some images add to the mean over all."""
+    weight = len(targets[rows]) / len(targets)
+    return dict(losses, loss_cls=losses['loss_cls'] * weight)
 
 
 def make_model(*args, seed=0, **kwargs):

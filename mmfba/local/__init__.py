@@ -2,9 +2,11 @@
 """The method itself. Knows torch only."""
 
 from .chain import INPUT, Chain, FeatureSpec, Unit, probe_features
+from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import POOLED, FeatureBank
 from .learner import LocalLearner
 from .partition import partition_by_cuts, partition_by_stage, partition_uniform
+from .step import Step
 
 __all__ = [
     'INPUT',
@@ -12,8 +14,11 @@ __all__ = [
     'Chain',
     'FeatureBank',
     'FeatureSpec',
+    'ImageWise',
     'LocalLearner',
+    'Step',
     'Unit',
+    'backward_by_chunks',
     'partition_by_cuts',
     'partition_by_stage',
     'partition_uniform',

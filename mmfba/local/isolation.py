@@ -1,13 +1,13 @@
 # Copyright (c) mmfba authors.
-from typing import Dict, Set
+from typing import Dict, Sequence, Set
 
 from torch import Tensor
 
 
-def graph_leaves(loss: Tensor) -> Set[Tensor]:
-    """Leaf tensors that a backward from ``loss`` would reach."""
+def graph_leaves(*roots: Tensor) -> Set[Tensor]:
+    """Leaf tensors that a backward from ``roots`` would reach."""
     leaves: Set[Tensor] = set()
-    nodes, seen = [loss.grad_fn], set()
+    nodes, seen = [root.grad_fn for root in roots], set()
     while nodes:
         node = nodes.pop()
         if node is None or node in seen:
@@ -21,7 +21,7 @@ def graph_leaves(loss: Tensor) -> Set[Tensor]:
 
 def check_isolation(
     index: int,
-    loss: Tensor,
+    roots: Sequence[Tensor],
     own: Set[Tensor],
     allowed: Set[Tensor],
     names: Dict[Tensor, str],
@@ -30,7 +30,7 @@ def check_isolation(
 
     Args:
         index (int): Index of the local module.
-        loss (Tensor): Its loss, a scalar.
+        roots (Sequence[Tensor]): What its backward starts from: its loss.
         own (set[Tensor]): Parameters of the module's units.
         allowed (set[Tensor]): All that the loss may reach.
         names (dict[Tensor, str]): Names of the model's parameters.
@@ -39,7 +39,7 @@ def check_isolation(
         RuntimeError: If a gradient would cross a cut, or would not reach the
             module at all.
     """
-    leaves = graph_leaves(loss)
+    leaves = graph_leaves(*roots)
     foreign = sorted(
         names.get(leaf, f'a tensor of shape {tuple(leaf.shape)}')
         for leaf in leaves - allowed

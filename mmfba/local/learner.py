@@ -1,11 +1,13 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .chain import INPUT, Chain
+from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .isolation import check_isolation
 from .losses import (
@@ -14,6 +16,7 @@ from .losses import (
     sum_losses,
     weigh_losses,
 )
+from .step import Step
 from .two_pass import frozen_statistics
 
 BACKWARDS = ('immediate', 'summed')
@@ -43,6 +46,10 @@ class LocalLearner:
             they run, ``'two_pass'`` by a forward without gradients before
             them. Defaults to ``'causal'``.
         loss_weights (Sequence[float]): Weight of each local loss.
+        chunk (int, optional): Images that neck and head of a module, and of
+            the auxiliary networks, see at a time, see
+            :func:`backward_by_chunks`. It has no effect on
+            ``'summed'``. Defaults to None, the whole batch.
     """
 
     def __init__(
@@ -53,12 +60,14 @@ class LocalLearner:
         backward: str = 'immediate',
         timing: str = 'causal',
         loss_weights: Sequence[float] = (),
+        chunk: Optional[int] = None,
     ) -> None:
         self.modules = tuple(modules)
         self.bank = FeatureBank(last_reader)
         self.backward = backward
         self.timing = timing
         self.loss_weights = tuple(loss_weights)
+        self.chunk = chunk
         self.peak_bank_bytes = 0
         self.on_module: Optional[Callable[[str], None]] = None
         self._local_backward: Optional[Callable[[Tensor], None]] = None
@@ -72,7 +81,8 @@ class LocalLearner:
     @property
     def needs_backward(self) -> bool:
         """bool: Whether :meth:`run` itself calls backward."""
-        return self.backward == 'immediate' and self.num_modules > 1
+        several = self.num_modules > 1 or self.chunk is not None
+        return self.backward == 'immediate' and several
 
     @contextmanager
     def lend_backward(
@@ -90,33 +100,19 @@ class LocalLearner:
         finally:
             self._local_backward = None
 
-    def run(
-        self,
-        model: nn.Module,
-        chain: Chain,
-        inputs: Tensor,
-        auxiliaries: Sequence[nn.Module],
-        targets: Any,
-        main_loss: Callable[[Any], Dict[str, Any]],
-    ) -> Dict[str, Any]:
+    def run(self, step: Step, inputs: Tensor) -> Dict[str, Any]:
         """One forward of a training step, local backwards included.
 
         Args:
-            model (nn.Module): The whole model, to name its parameters.
-            chain (Chain): The backbone's chain.
+            step (Step): What is trained, and the targets.
             inputs (Tensor): Images of shape (N, C, H, W).
-            auxiliaries (Sequence[nn.Module]): The auxiliary network of each
-                module but the last.
-            targets (Any): What the auxiliary losses are computed from.
-            main_loss (Callable): Maps the backbone's output to the losses of
-                the plain network.
 
         Returns:
             dict: The losses of the main head, to be summed and propagated by
             the caller, and the local losses: detached and under keys without
             the word "loss" where their backward has run already.
         """
-        logs = {}
+        chain, logs = step.chain, {}
         last = self.num_modules - 1
         self.peak_bank_bytes = 0
         with self.bank.step() as bank:
@@ -131,25 +127,15 @@ class LocalLearner:
                 x = self._forward(chain, start, stop, x)
                 self.peak_bank_bytes = max(self.peak_bank_bytes, bank.nbytes)
                 if index < last:
-                    losses = auxiliaries[index].loss(x, bank, targets)
-                    logs.update(
-                        self._learn(model, chain, index, losses, auxiliaries)
-                    )
-                    del losses
+                    logs.update(self._learn(step, index, x))
                     x = x.detach()
                     bank.cut(index)
             outputs = {
                 name: bank.get(name) if name in bank.read_names else None
                 for name in chain.outputs
             }
-            losses = main_loss(chain.finish(outputs))
-            del outputs
-        self._check_isolation(model, chain, last, losses, auxiliaries)
+            losses = self._main_losses(step, outputs)
         self._isolation_checked = True
-        if self.needs_backward and _in_many_processes():
-            losses = reach_with_zero_gradient(
-                losses, self._local_parameters(chain, auxiliaries)
-            )
         return {**losses, **logs}
 
     def _forward(
@@ -164,29 +150,75 @@ class LocalLearner:
         with torch.no_grad(), frozen_statistics(chain, inputs.device):
             self._forward(chain, 0, len(chain.units), inputs)
 
-    def _learn(
-        self,
-        model: nn.Module,
-        chain: Chain,
-        index: int,
-        losses: Dict[str, Any],
-        auxiliaries: Sequence[nn.Module],
-    ) -> Dict[str, Any]:
-        losses = weigh_losses(losses, self.loss_weights[index])
-        self._check_isolation(model, chain, index, losses, auxiliaries)
+    def _learn(self, step: Step, index: int, x: Tensor) -> Dict[str, Any]:
+        """The local loss of module ``index``, and its backward."""
+        auxiliary, weight = step.auxiliaries[index], self.loss_weights[index]
+        if self._by_chunks:
+            part = auxiliary.image_wise(x, self.bank, step.targets)
+            losses = self._chunked_losses(step, index, part, weight)
+            return log_values(losses, prefix=f'aux{index}/')
+        losses = auxiliary.loss(x, self.bank, step.targets)
+        losses = weigh_losses(losses, weight)
+        self._check_isolation(step, index, [sum_losses(losses)])
         if self.backward == 'summed':
             return {f'aux{index}/{name}': v for name, v in losses.items()}
-        backward = self._local_backward or Tensor.backward
-        backward(sum_losses(losses))
+        self._backward(sum_losses(losses))
         return log_values(losses, prefix=f'aux{index}/')
+
+    def _main_losses(
+        self, step: Step, outputs: Dict[str, Optional[Tensor]]
+    ) -> Dict[str, Any]:
+        """Losses of the main head, as the caller is to propagate them."""
+        last, finish = self.num_modules - 1, step.chain.finish
+        if self._by_chunks:
+            main_loss = step.model.image_wise_loss(step.targets)
+
+            def loss(features: Features, rows: slice) -> Dict[str, Any]:
+                return main_loss(finish(dict(zip(outputs, features))), rows)
+
+            part = ImageWise(tuple(outputs.values()), loss)
+            losses = self._chunked_losses(step, last, part, 1.0)
+            done = step.model.parameters()
+        else:
+            losses = step.model.main_loss(finish(outputs), step.targets)
+            self._check_isolation(step, last, [sum_losses(losses)])
+            done = step.parameters_before(self.modules)
+        if not self.needs_backward:
+            return losses
+        done = [p for p in done if p.requires_grad]
+        if _in_many_processes():
+            return reach_with_zero_gradient(losses, done)
+        if self._by_chunks:  # what is returned must have a graph
+            smallest = min(done, key=Tensor.numel)
+            return reach_with_zero_gradient(losses, [smallest])
+        return losses
+
+    @property
+    def _by_chunks(self) -> bool:
+        return self.chunk is not None and self.backward == 'immediate'
+
+    def _chunked_losses(
+        self, step: Step, index: int, part: ImageWise, weight: float
+    ) -> Dict[str, Tensor]:
+        def loss(features: Features, rows: slice) -> Dict[str, Any]:
+            return weigh_losses(part.loss(features, rows), weight)
+
+        return backward_by_chunks(
+            ImageWise(part.features, loss),
+            self.chunk,
+            self._backward,
+            partial(self._check_isolation, step, index),
+        )
+
+    def _backward(self, loss: Tensor) -> None:
+        (self._local_backward or Tensor.backward)(loss)
 
     def _check_isolation(
         self,
-        model: nn.Module,
-        chain: Chain,
+        step: Step,
         index: int,
-        losses: Dict[str, Any],
-        auxiliaries: Sequence[nn.Module],
+        roots: Sequence[Tensor],
+        leaves: Sequence[Tensor] = (),
     ) -> None:
         """Walk the graph of module ``index``'s loss once, at the first step.
 
@@ -194,26 +226,17 @@ class LocalLearner:
         """
         if self._isolation_checked:
             return
-        names = {p: name for name, p in model.named_parameters()}
+        names = {p: name for name, p in step.model.named_parameters()}
         start, stop = self.modules[index]
-        own = {p for u in chain.units[start:stop] for p in u.parameters()}
+        units = step.chain.units[start:stop]
+        own = {p for unit in units for p in unit.parameters()}
         if index == self.num_modules - 1:
-            allowed = set(names) - set(
-                self._local_parameters(chain, auxiliaries)
-            )
+            allowed = set(names) - set(step.parameters_before(self.modules))
         else:
-            aux = auxiliaries[index]
+            aux = step.auxiliaries[index]
             shared = [p for m in aux.shared_modules for p in m.parameters()]
             allowed = own.union(aux.parameters(), shared)
-        check_isolation(index, sum_losses(losses), own, allowed, names)
-
-    def _local_parameters(
-        self, chain: Chain, auxiliaries: Sequence[nn.Module]
-    ) -> Iterator[nn.Parameter]:
-        """Trained parameters of all modules but the last."""
-        first, stop = self.modules[0][0], self.modules[-1][0]
-        for part in [*chain.units[first:stop], *auxiliaries]:
-            yield from (p for p in part.parameters() if p.requires_grad)
+        check_isolation(index, roots, own, allowed.union(leaves), names)
 
 
 def _in_many_processes() -> bool:

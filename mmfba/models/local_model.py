@@ -5,7 +5,7 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from mmfba.local import POOLED, LocalLearner, probe_features
+from mmfba.local import POOLED, LocalLearner, Step, probe_features
 from mmfba.registry import MODELS
 
 from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
@@ -83,21 +83,42 @@ class LocalModel:
             backward=options.backward,
             timing=options.timing,
             loss_weights=options.loss_weights(len(cuts)),
+            chunk=options.chunk,
         )
+        if options.chunk is not None:
+            self.check_image_wise()
+            for aux in self.local_aux:
+                aux.check_image_wise()
         if options.taps is not None:
             _check_read(taps, self.learner.bank.read_names)
 
-    def local_loss(
-        self,
-        backbone: nn.Module,
-        inputs: Tensor,
-        targets: Any,
-        main_loss: Callable[[Any], Dict[str, Any]],
-    ) -> Dict[str, Any]:
+    def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
-        chain = build_chain(backbone, self.stem_unit)
-        return self.learner.run(
-            self, chain, inputs, self.local_aux, targets, main_loss
+        chain = build_chain(self.local_backbone, self.stem_unit)
+        step = Step(self, chain, self.local_aux, targets)
+        return self.learner.run(step, inputs)
+
+    def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
+        """Losses of the plain network from what its backbone returns."""
+        raise NotImplementedError
+
+    def image_wise_loss(
+        self, targets: Any
+    ) -> Callable[[Any, slice], Dict[str, Any]]:
+        """The same as a function of some images, see :class:`ImageWise`."""
+        raise NotImplementedError
+
+    def check_image_wise(self) -> None:
+        """Refuse ``local_learning.chunk`` where it would not be exact.
+
+        Raises:
+            ValueError: It names what sees the whole batch.
+        """
+        raise ValueError(
+            f'local_learning.chunk={self.learner.chunk}: '
+            f'{type(self).__name__} has no image-wise loss; it is worth '
+            'while where head or tail work at high resolution, in detection '
+            'and super-resolution: leave chunk out'
         )
 
     def train_step(self, data: Any, optim_wrapper: Any) -> Dict[str, Tensor]:

@@ -35,6 +35,10 @@ class LocalLearningOptions:
         taps (list[str], optional): What goes into the bank: unit names, the
             same with ``.pooled``, or ``'input'``. Defaults to what suits the
             task.
+        chunk (int, optional): Images that neck and head, those of the
+            auxiliary networks included, see at a time, each chunk with its
+            own backward: same gradients, less memory. Defaults to None, the
+            whole batch.
         loss_weight (float | list[float]): Weight of the local losses, one or
             K - 1. Defaults to 1.0.
         auxiliary (dict): Config of the auxiliary networks, merged over the
@@ -47,6 +51,7 @@ class LocalLearningOptions:
     backward: str = 'immediate'
     timing: str = 'causal'
     taps: Optional[List[str]] = None
+    chunk: Optional[int] = None
     loss_weight: Union[float, Sequence[float]] = 1.0
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
@@ -77,6 +82,7 @@ class LocalLearningOptions:
         options._check_choice('timing', TIMINGS)
         if isinstance(options.partition, str):
             options._check_choice('partition', tuple(PARTITIONS))
+        options._check_chunk()
         return options
 
     def _check_choice(self, key: str, choices: Sequence[str]) -> None:
@@ -84,6 +90,16 @@ class LocalLearningOptions:
             raise ValueError(
                 f'local_learning.{key}={getattr(self, key)!r}: '
                 f'choose from {choices}'
+            )
+
+    def _check_chunk(self) -> None:
+        chunk = self.chunk
+        whole = isinstance(chunk, int) and not isinstance(chunk, bool)
+        if chunk is not None and not (whole and chunk >= 1):
+            raise ValueError(
+                f'local_learning.chunk={chunk!r}: expected the number of '
+                'images that neck and head see at a time, an integer of at '
+                'least 1, or None for the whole batch'
             )
 
     def ranges(self, chain: Chain) -> Ranges:

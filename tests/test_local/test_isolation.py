@@ -26,7 +26,7 @@ def images():
 def check(net, loss, own, allowed):
     names = {p: name for name, p in net.named_parameters()}
     own = set(own.parameters())
-    check_isolation(4, loss, own, own.union(allowed.parameters()), names)
+    check_isolation(4, [loss], own, own.union(allowed.parameters()), names)
 
 
 def test_leaves_are_the_parameters(net):

@@ -5,7 +5,7 @@ from typing import Any, Dict, Tuple
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank
+from mmfba.local import FeatureBank, ImageWise
 
 
 class AuxiliaryNetwork(BaseModule):
@@ -41,3 +41,29 @@ class AuxiliaryNetwork(BaseModule):
             dict: Loss terms, under keys with the word "loss", and values
             that are only logged.
         """
+
+    def image_wise(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> ImageWise:
+        """The same loss, split where nothing crosses images any more.
+
+        Args:
+            x (Tensor): See :meth:`loss`.
+            bank (FeatureBank): See :meth:`loss`.
+            data_samples (Any): See :meth:`loss`.
+
+        Returns:
+            ImageWise: The features there, and the loss of some images.
+        """
+        raise NotImplementedError
+
+    def check_image_wise(self) -> None:
+        """Refuse ``local_learning.chunk`` where it would not be exact.
+
+        Raises:
+            ValueError: It names what sees the whole batch.
+        """
+        raise ValueError(
+            f'local_learning.chunk: {type(self).__name__} has no image-wise '
+            'loss: leave chunk out'
+        )

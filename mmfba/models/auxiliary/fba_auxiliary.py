@@ -3,9 +3,14 @@ from typing import Any, Dict, Tuple
 
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank
+from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
+from ..image_wise import (
+    ImageWiseHeadLoss,
+    check_image_wise_head,
+    check_no_batch_norm,
+)
 from .auxiliary_network import AuxiliaryNetwork
 from .heads import SRHead
 from .unit_spec import UnitSpec
@@ -69,3 +74,21 @@ class FBAAuxiliary(AuxiliaryNetwork):
         if isinstance(head, SRHead):
             return head.loss(features, data_samples, bank)
         return head.loss(features, data_samples)
+
+    def image_wise(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> ImageWise:
+        features, head = self.neck.collect(x, bank), self._task_head
+        if isinstance(head, SRHead):
+            return head.image_wise(features, data_samples, bank)
+        loss = ImageWiseHeadLoss(head, data_samples)
+        return ImageWise(
+            features,
+            lambda pieces, rows: loss(self.neck.finish(pieces), rows),
+        )
+
+    def check_image_wise(self) -> None:
+        if isinstance(self._task_head, SRHead):
+            return  # its tail and loss are the main network's
+        check_image_wise_head(self._task_head)
+        check_no_batch_norm(self.neck.neck)

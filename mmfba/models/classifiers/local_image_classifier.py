@@ -83,10 +83,11 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         Returns:
             dict: Losses of the head and values of the local losses.
         """
+        return self.local_loss(inputs, data_samples)
 
-        def main_loss(features: tuple) -> Dict[str, Any]:
-            if self.with_neck:
-                features = self.neck(features)
-            return self.head.loss(features, data_samples)
-
-        return self.local_loss(self.backbone, inputs, data_samples, main_loss)
+    def main_loss(
+        self, features: tuple, data_samples: List[Any]
+    ) -> Dict[str, Any]:
+        if self.with_neck:
+            features = self.neck(features)
+        return self.head.loss(features, data_samples)

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -10,6 +10,11 @@ from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
 from ..chains import build_chain
+from ..image_wise import (
+    ImageWiseHeadLoss,
+    check_image_wise_head,
+    check_no_batch_norm,
+)
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
@@ -89,15 +94,26 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         Returns:
             dict: Losses of the head and values of the local losses.
         """
+        return self.local_loss(batch_inputs, batch_data_samples)
 
-        def main_loss(features: tuple) -> Dict[str, Any]:
-            if self.with_neck:
-                features = self.neck(features)
-            return self.bbox_head.loss(features, batch_data_samples)
+    def main_loss(
+        self, features: tuple, data_samples: List[Any]
+    ) -> Dict[str, Any]:
+        return self.bbox_head.loss(self._pyramid(features), data_samples)
 
-        return self.local_loss(
-            self.backbone, batch_inputs, batch_data_samples, main_loss
-        )
+    def image_wise_loss(
+        self, data_samples: List[Any]
+    ) -> Callable[[Any, slice], Dict[str, Any]]:
+        loss = ImageWiseHeadLoss(self.bbox_head, data_samples)
+        return lambda features, rows: loss(self._pyramid(features), rows)
+
+    def check_image_wise(self) -> None:
+        check_image_wise_head(self.bbox_head)
+        if self.with_neck:
+            check_no_batch_norm(self.neck)
+
+    def _pyramid(self, features: tuple) -> tuple:
+        return self.neck(features) if self.with_neck else features
 
 
 def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:

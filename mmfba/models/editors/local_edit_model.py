@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from mmagic.models.base_models import BaseEditModel
 from mmagic.registry import MODELS as MMAGIC_MODELS
@@ -9,6 +9,11 @@ from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
 from ..chains import build_chain
+from ..image_wise import (
+    ImageWisePixelLoss,
+    check_image_wise_pixels,
+    check_no_batch_norm,
+)
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
@@ -81,8 +86,16 @@ class LocalEditModel(LocalModel, BaseEditModel):
         Returns:
             dict: The pixel loss and values of the local losses.
         """
+        return self.local_loss(inputs, data_samples)
 
-        def main_loss(output: Tensor) -> Dict[str, Any]:
-            return dict(loss=self.pixel_loss(output, data_samples.gt_img))
+    def main_loss(self, output: Tensor, data_samples: Any) -> Dict[str, Any]:
+        return dict(loss=self.pixel_loss(output, data_samples.gt_img))
 
-        return self.local_loss(self.generator, inputs, data_samples, main_loss)
+    def image_wise_loss(
+        self, data_samples: Any
+    ) -> Callable[[Any, slice], Dict[str, Any]]:
+        return ImageWisePixelLoss(self.pixel_loss, data_samples.gt_img)
+
+    def check_image_wise(self) -> None:
+        check_image_wise_pixels(self.pixel_loss)
+        check_no_batch_norm(self.generator)

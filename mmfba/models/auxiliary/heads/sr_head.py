@@ -1,14 +1,15 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank
+from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
 from ...chains import SRChain, build_chain
 from ...chains.sr_chain import copy_tail
+from ...image_wise import ImageWisePixelLoss
 from ..unit_spec import UnitSpec
 from .task_head import MODES
 
@@ -89,12 +90,36 @@ class SRHead(BaseModule):
         Returns:
             dict[str, Tensor]: The loss.
         """
+        output = self._restore(features[-1], self._image(bank))
+        return dict(loss=self._pixel_loss[0](output, data_samples.gt_img))
+
+    def image_wise(
+        self, features: Tuple[Tensor], data_samples: Any, bank: FeatureBank
+    ) -> ImageWise:
+        """The same for some images at a time.
+
+        Args:
+            features (tuple[Tensor]): See :meth:`loss`.
+            data_samples (Any): See :meth:`loss`.
+            bank (FeatureBank): See :meth:`loss`.
+
+        Returns:
+            ImageWise: The auxiliary neck's feature and the input image.
+        """
+        loss = ImageWisePixelLoss(self._pixel_loss[0], data_samples.gt_img)
+        return ImageWise(
+            (features[-1], self._image(bank)),
+            lambda pieces, rows: loss(self._restore(*pieces), rows),
+        )
+
+    def _image(self, bank: FeatureBank) -> Optional[Tensor]:
+        return bank.get(self.reads[0]) if self.reads else None
+
+    def _restore(self, feature: Tensor, image: Optional[Tensor]) -> Tensor:
         chain: SRChain = build_chain(self._net[0])
         if self.mode == 'slim':
-            residual = self.tail(features[-1])
+            residual = self.tail(feature)
         else:
             tail = self.tail if self.mode == 'copy' else self._net[0]
-            residual = chain.tail(tail, features[-1])
-        image = bank.get(self.reads[0]) if self.reads else None
-        output = chain.restore(residual, image)
-        return dict(loss=self._pixel_loss[0](output, data_samples.gt_img))
+            residual = chain.tail(tail, feature)
+        return chain.restore(residual, image)

@@ -116,10 +116,30 @@ class SLMFPN(BaseModule):
             tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that the
             main network's neck returns.
         """
+        return self.finish(self.collect(x, bank))
+
+    def collect(
+        self, x: Tensor, bank: FeatureBank
+    ) -> Tuple[Optional[Tensor], ...]:
+        """What the copy of the main network's neck reads.
+
+        Args:
+            x (Tensor): See :meth:`forward`.
+            bank (FeatureBank): See :meth:`forward`.
+
+        Returns:
+            tuple[Tensor, optional]: A map for each level of the backbone,
+            None where the neck does not read it.
+        """
         made = self.slm(x)
-        features = tuple(
+        return tuple(
             self._feature(level, x, made, bank) for level in self.plan.levels
         )
+
+    def finish(
+        self, features: Tuple[Optional[Tensor], ...]
+    ) -> Tuple[Tensor, ...]:
+        """The local pyramid of what :meth:`collect` returns."""
         return tuple(self.neck(features))[self.plan.num_dropped :]
 
     def _feature(

@@ -66,3 +66,5 @@ class SLMNeck(BaseModule):
         if self.pool is not None:
             x = self.pool((x,))[0]
         return (self.fusion(x, [bank.get(name) for name in self.reads]),)
+
+    collect = forward

@@ -1,0 +1,101 @@
+# Copyright (c) mmfba authors.
+import weakref
+
+import pytest
+import torch
+from torch import nn
+from toy_chain import assert_same, gradients, make_batch, make_model, total
+
+from mmfba.local import ImageWise, backward_by_chunks
+
+INPUTS, TARGETS = make_batch()
+MODULES = ((0, 1), (1, 3), (3, 4))
+READS = {1: ['input', 'stem.pooled']}
+
+
+def trained(num_modules=3, backward=None, **options):
+    modules = MODULES if num_modules == 3 else ((0, 4),)
+    model = make_model(modules, READS if num_modules == 3 else {}, **options)
+    if backward is not None:
+        with model.learner.lend_backward(backward):
+            returned = model.loss(INPUTS, TARGETS)
+    else:
+        returned = model.loss(INPUTS, TARGETS)
+    total(returned).backward()
+    return model, returned
+
+
+@pytest.mark.parametrize('chunk', [1, 2, 3, 4, 9])
+@pytest.mark.parametrize('num_modules', [1, 3])
+def test_same_losses_and_gradients_as_the_whole_batch(num_modules, chunk):
+    options = dict(loss_weights=[0.5, 2.0][: num_modules - 1])
+    whole, expected = trained(num_modules, **options)
+    model, returned = trained(num_modules, chunk=chunk, **options)
+    assert_same(gradients(model), gradients(whole), 1e-12)
+    for name, value in returned.items():
+        assert value.item() == pytest.approx(expected[name].item(), abs=1e-12)
+    assert len(returned) == 1 + (num_modules - 1)  # no averages of chunks
+
+
+def test_shared_head_and_batch_norm_statistics():
+    whole, _ = trained(shared=True)
+    model, _ = trained(shared=True, chunk=1)
+    assert_same(gradients(model), gradients(whole), 1e-12)
+    for name, value in whole.state_dict().items():
+        assert model.state_dict()[name].equal(value), name
+
+
+def test_every_chunk_goes_through_the_lent_backward():
+    scaled = []
+
+    def backward(loss):
+        scaled.append(loss.item())
+        (8 * loss).backward()
+
+    whole, _ = trained()
+    model, returned = trained(chunk=3, backward=backward)
+    assert len(scaled) == 3 * 2  # modules, chunks
+    expected = {name: 8 * g for name, g in gradients(whole).items()}
+    assert_same(gradients(model), expected, 1e-11)
+    assert sum(scaled[-2:]) == pytest.approx(returned['loss_cls'].item())
+
+
+def test_summed_backward_ignores_chunks():
+    model = make_model(MODULES, READS, backward='summed', chunk=1)
+    plain = make_model(MODULES, READS, backward='summed')
+    for m in (model, plain):
+        total(m.loss(INPUTS, TARGETS)).backward()
+    assert_same(gradients(model), gradients(plain))
+    assert not model.learner.needs_backward
+
+
+def test_one_module_in_chunks_needs_a_backward_of_its_own():
+    assert make_model(chunk=2).learner.needs_backward
+    assert not make_model().learner.needs_backward
+
+
+def test_a_gradient_across_a_cut_is_found():
+    model = make_model(MODULES, {}, chunk=2)
+    foreign = model.net.stem[0].weight
+
+    def image_wise(x, bank, targets):
+        return ImageWise((x,), lambda f, rows: dict(loss=foreign.sum()))
+
+    model.aux[1].image_wise = image_wise
+    with pytest.raises(RuntimeError, match=r'module 1 reaches.*net\.stem'):
+        model.loss(INPUTS, TARGETS)
+
+
+def test_a_chunk_is_freed_before_the_next():
+    conv = nn.Conv2d(3, 3, 3).double()
+    live = INPUTS.clone().requires_grad_() * 1.0
+    alive, refs = [], []
+
+    def loss(features, rows):
+        x = conv(features[0])
+        alive.append([w() is not None for w in refs])
+        refs.append(weakref.ref(x))
+        return dict(loss=x.sum())
+
+    backward_by_chunks(ImageWise((live, None), loss), 1, torch.Tensor.backward)
+    assert alive == [[], [False], [False] * 2, [False] * 3]

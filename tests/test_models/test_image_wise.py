@@ -1,0 +1,177 @@
+# Copyright (c) mmfba authors.
+"""Chunks of images give the losses and gradients of the whole batch."""
+
+import copy
+
+import pytest
+import torch
+from local_models import build, data, gradients, losses
+from mmdet.testing import demo_mm_inputs
+
+from mmfba.models.image_wise import ImageWiseHeadLoss, ImageWisePixelLoss
+
+ARMS = {
+    'plain': dict(num_modules=1),
+    'slim heads': dict(num_modules=3),
+    'copied heads': dict(
+        num_modules=3, auxiliary=dict(head=dict(mode='copy'))
+    ),
+    'two passes': dict(num_modules=3, timing='two_pass'),
+}
+SHARED = dict(
+    detection=dict(neck=dict(out_channels=16), head=dict(mode='shared')),
+    **{'super-resolution': dict(head=dict(mode='shared'))},
+)
+tasks = pytest.mark.parametrize('task', list(SHARED))
+
+
+def assert_same_step(model, whole, task, tolerance=1e-10, **batch):
+    total, logs = losses(model, task, **batch)
+    expected, expected_logs = losses(whole, task, **batch)
+    total.backward()
+    expected.backward()
+    assert total.item() == pytest.approx(expected.item(), rel=tolerance)
+    for name, value in expected_logs.items():
+        got = logs[name]
+        assert float(got) == pytest.approx(float(value), rel=tolerance), name
+    grads = gradients(model)
+    for name, grad in gradients(whole).items():
+        torch.testing.assert_close(
+            grads[name], grad, rtol=tolerance, atol=tolerance * 0.01, msg=name
+        )
+
+
+@pytest.mark.parametrize('chunk', [1, 3])
+@pytest.mark.parametrize('arm', [*ARMS, 'shared head'])
+@tasks
+def test_gradients_equal_those_of_the_whole_batch(task, arm, chunk):
+    options = ARMS.get(arm) or dict(num_modules=3, auxiliary=SHARED[task])
+    model = build(task, chunk=chunk, **options).double()
+    whole = build(task, **options).double()
+    assert_same_step(model, whole, task)
+
+
+def test_images_of_several_sizes_and_one_without_boxes():
+    models = [
+        build('detection', num_modules=3, **options).double()
+        for options in (dict(chunk=2), {})
+    ]
+    batch = demo_mm_inputs(
+        5,
+        [[3, 64, 96], [3, 96, 64], [3, 40, 50], [3, 64, 64], [3, 96, 96]],
+        num_items=[3, 1, 0, 7, 2],
+        num_classes=4,
+    )
+    grads = []
+    for model in models:
+        processed = model.data_preprocessor(copy.deepcopy(batch), True)
+        total, _ = model.parse_losses(model(**processed, mode='loss'))
+        total.backward()
+        grads.append(gradients(model))
+    for name, grad in grads[1].items():
+        torch.testing.assert_close(
+            grads[0][name], grad, rtol=1e-10, atol=1e-12, msg=name
+        )
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(loss_bbox=dict(type='SmoothL1Loss', beta=0.11)),
+        dict(loss_bbox=dict(type='GIoULoss'), reg_decoded_bbox=True),
+        dict(loss_cls=dict(type='FocalLoss', use_sigmoid=True)),
+        dict(loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True)),
+        dict(norm_cfg=dict(type='GN', num_groups=4)),
+    ],
+    ids=lambda head: ' '.join(head),
+)
+def test_options_of_the_head(head):
+    models = [
+        build('detection', dict(bbox_head=head), num_modules=2, **o).double()
+        for o in (dict(chunk=1), {})
+    ]
+    # Sums in another order, over large losses in single precision.
+    assert_same_step(*models, 'detection', 1e-6)
+
+
+@tasks
+def test_whole_batch_is_upstreams_own_loss(task):
+    model = build(task, chunk=4, num_modules=1)
+    plain = build(task)
+    total, _ = losses(model, task)
+    expected, _ = losses(plain, task)
+    assert total.equal(expected)
+
+
+@pytest.mark.parametrize(
+    'part, options, words',
+    [
+        ('bbox_head', dict(type='FSAFHead'), 'FSAFHead'),
+        (
+            'bbox_head',
+            dict(type='RetinaSepBNHead', num_ins=5, norm_cfg=dict(type='BN')),
+            'cls_convs',
+        ),
+        ('bbox_head', dict(loss_cls=dict(type='GHMC')), 'loss_cls=GHMC'),
+        ('bbox_head', dict(norm_cfg=dict(type='BN')), 'batch'),
+        ('neck', dict(norm_cfg=dict(type='BN')), r'FPN\.\S+ normalises'),
+    ],
+    ids=['family', 'own loss', 'element-wise', 'BN in head', 'BN in neck'],
+)
+def test_what_is_not_exact_is_refused_by_name(part, options, words):
+    with pytest.raises(ValueError, match=r'local_learning\.chunk.*' + words):
+        build('detection', {part: options}, num_modules=2, chunk=1)
+
+
+def test_unknown_pixel_loss_is_refused():
+    with pytest.raises(ValueError, match='pixel_loss=CharbonnierCompLoss'):
+        build(
+            'super-resolution',
+            dict(pixel_loss=dict(type='CharbonnierCompLoss')),
+            num_modules=2,
+            chunk=1,
+        )
+
+
+def test_classification_has_no_image_wise_loss():
+    with pytest.raises(ValueError, match='LocalImageClassifier has no'):
+        build('classification', num_modules=2, chunk=1)
+
+
+@pytest.mark.parametrize('chunk', [0, -1, 1.5, True, 'two'])
+def test_wrong_chunk(chunk):
+    with pytest.raises(ValueError, match=r'local_learning\.chunk=.*integer'):
+        build('detection', num_modules=2, chunk=chunk)
+
+
+def test_parts_sum_up_to_the_loss_of_a_summing_pixel_loss():
+    from mmagic.models.losses import L1Loss
+
+    images = torch.rand(5, 3, 4, 4).double()
+    made = torch.rand(5, 3, 4, 4).double()
+    for reduction in ('mean', 'sum'):
+        loss = ImageWisePixelLoss(L1Loss(reduction=reduction), images)
+        rows = [slice(0, 2), slice(2, 4), slice(4, 6)]
+        parts = sum(loss(made[r], r)['loss'] for r in rows)
+        expected = L1Loss(reduction=reduction)(made, images)
+        assert parts.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_normaliser_is_counted_once_a_step(monkeypatch):
+    model = build('detection', num_modules=1)
+    batch = data(model, 'detection')
+    features = model.extract_feat(batch['inputs'])
+    calls = []
+    from mmfba.models import image_wise
+
+    count = image_wise.NORMALISERS['AnchorHead']
+    monkeypatch.setitem(
+        image_wise.NORMALISERS,
+        'AnchorHead',
+        lambda *args: calls.append(1) or count(*args),
+    )
+    loss = ImageWiseHeadLoss(model.bbox_head, batch['data_samples'])
+    for i in range(4):
+        rows = slice(i, i + 1)
+        loss(tuple(f[rows] for f in features), rows)
+    assert calls == [1]
