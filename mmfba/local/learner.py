@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from .chain import INPUT, Chain
+from .chain import INPUT, Chain, Unit
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .isolation import check_isolation
@@ -16,8 +16,9 @@ from .losses import (
     sum_losses,
     weigh_losses,
 )
+from .recompute import forward_recomputed
+from .statistics import frozen_statistics
 from .step import Step
-from .two_pass import frozen_statistics
 
 BACKWARDS = ('immediate', 'summed')
 TIMINGS = ('causal', 'two_pass')
@@ -50,6 +51,9 @@ class LocalLearner:
             the auxiliary networks, see at a time, see
             :func:`backward_by_chunks`. It has no effect on
             ``'summed'``. Defaults to None, the whole batch.
+        checkpoint (Sequence[int]): Indices of the local modules whose units
+            are run again in the backward instead of keeping what they
+            computed, see :func:`forward_recomputed`. Defaults to ().
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class LocalLearner:
         timing: str = 'causal',
         loss_weights: Sequence[float] = (),
         chunk: Optional[int] = None,
+        checkpoint: Sequence[int] = (),
     ) -> None:
         self.modules = tuple(modules)
         self.bank = FeatureBank(last_reader)
@@ -68,6 +73,7 @@ class LocalLearner:
         self.timing = timing
         self.loss_weights = tuple(loss_weights)
         self.chunk = chunk
+        self.checkpoint = tuple(checkpoint)
         self.peak_bank_bytes = 0
         self.on_module: Optional[Callable[[str], None]] = None
         self._local_backward: Optional[Callable[[Tensor], None]] = None
@@ -120,11 +126,14 @@ class LocalLearner:
                 self._fill_bank(chain, inputs)
             bank.put(INPUT, inputs)
             with torch.no_grad():
-                x = self._forward(chain, 0, self.modules[0][0], inputs)
+                prefix = chain.units[: self.modules[0][0]]
+                x = self._forward(prefix, inputs)
             for index, (start, stop) in enumerate(self.modules):
                 if self.on_module:
                     self.on_module(str(index))
-                x = self._forward(chain, start, stop, x)
+                x = self._forward(
+                    chain.units[start:stop], x, index in self.checkpoint
+                )
                 self.peak_bank_bytes = max(self.peak_bank_bytes, bank.nbytes)
                 if index < last:
                     logs.update(self._learn(step, index, x))
@@ -139,16 +148,21 @@ class LocalLearner:
         return {**losses, **logs}
 
     def _forward(
-        self, chain: Chain, start: int, stop: int, x: Tensor
+        self, units: Sequence[Unit], x: Tensor, recompute: bool = False
     ) -> Tensor:
-        for unit in chain.units[start:stop]:
-            x = unit.forward(x)
+        for unit in units:
+            x = forward_recomputed(unit, x) if recompute else unit.forward(x)
             self.bank.put(unit.name, x)
         return x
 
     def _fill_bank(self, chain: Chain, inputs: Tensor) -> None:
-        with torch.no_grad(), frozen_statistics(chain, inputs.device):
-            self._forward(chain, 0, len(chain.units), inputs)
+        devices = [inputs.device] if inputs.is_cuda else []
+        with (
+            torch.no_grad(),
+            torch.random.fork_rng(devices),
+            frozen_statistics(chain.units),
+        ):
+            self._forward(chain.units, inputs)
 
     def _learn(self, step: Step, index: int, x: Tensor) -> Dict[str, Any]:
         """The local loss of module ``index``, and its backward."""

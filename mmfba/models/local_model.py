@@ -84,6 +84,7 @@ class LocalModel:
             timing=options.timing,
             loss_weights=options.loss_weights(len(cuts)),
             chunk=options.chunk,
+            checkpoint=options.checkpointed(len(ranges)),
         )
         if options.chunk is not None:
             self.check_image_wise()

@@ -39,6 +39,9 @@ class LocalLearningOptions:
             auxiliary networks included, see at a time, each chunk with its
             own backward: same gradients, less memory. Defaults to None, the
             whole batch.
+        checkpoint (bool | list[int]): Local modules, by index, that compute
+            their units again in the backward instead of keeping their
+            activations; True for all. Defaults to False.
         loss_weight (float | list[float]): Weight of the local losses, one or
             K - 1. Defaults to 1.0.
         auxiliary (dict): Config of the auxiliary networks, merged over the
@@ -52,6 +55,7 @@ class LocalLearningOptions:
     timing: str = 'causal'
     taps: Optional[List[str]] = None
     chunk: Optional[int] = None
+    checkpoint: Union[bool, Sequence[int]] = False
     loss_weight: Union[float, Sequence[float]] = 1.0
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
@@ -124,6 +128,25 @@ class LocalLearningOptions:
             stages = {u.stage for u in units[first:] if u.stage > 0}
             partition = 'stage' if num_modules == len(stages) else 'uniform'
         return PARTITIONS[partition](units, num_modules, first)
+
+    def checkpointed(self, num_modules: int) -> List[int]:
+        """Indices of the local modules that are recomputed.
+
+        Raises:
+            ValueError: If one does not exist.
+        """
+        if isinstance(self.checkpoint, bool):
+            return list(range(num_modules)) if self.checkpoint else []
+        indices = self.checkpoint
+        if not isinstance(indices, (list, tuple)) or any(
+            index not in range(num_modules) for index in indices
+        ):
+            raise ValueError(
+                f'local_learning.checkpoint={indices!r}: expected True, '
+                'False or indices of local modules, from 0 to '
+                f'{num_modules - 1}'
+            )
+        return list(indices)
 
     def loss_weights(self, num_auxiliaries: int) -> List[float]:
         """Weight of each local loss.

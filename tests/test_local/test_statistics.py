@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from toy_chain import Backbone, make_batch, make_chain, make_model, train_step
 
-from mmfba.local.two_pass import frozen_statistics
+from mmfba.local.statistics import frozen_statistics
 
 INPUTS, TARGETS = make_batch()
 MODULES = ((0, 2), (2, 3), (3, 4))
@@ -26,7 +26,8 @@ def test_leaves_no_trace():
     state = torch.get_rng_state()
     with (
         torch.no_grad(),
-        frozen_statistics(make_chain(backbone), INPUTS.device),
+        torch.random.fork_rng([]),
+        frozen_statistics(make_chain(backbone).units),
     ):
         first = run(make_chain(backbone), INPUTS)
         moved = backbone.stem[1].running_mean.clone()
@@ -45,7 +46,7 @@ def test_leaves_no_trace_after_an_exception():
     backbone = Backbone().double()
     before = copy.deepcopy(backbone.state_dict())
     with pytest.raises(ZeroDivisionError), torch.no_grad():
-        with frozen_statistics(make_chain(backbone), INPUTS.device):
+        with frozen_statistics(make_chain(backbone).units):
             run(make_chain(backbone), INPUTS)
             raise ZeroDivisionError
     for name, value in before.items():
@@ -56,7 +57,7 @@ def test_norm_without_running_statistics():
     backbone = Backbone().double()
     backbone.a[1] = nn.BatchNorm2d(4, track_running_stats=False).double()
     with torch.no_grad():
-        with frozen_statistics(make_chain(backbone), INPUTS.device):
+        with frozen_statistics(make_chain(backbone).units):
             run(make_chain(backbone), INPUTS)
     assert backbone.b[1].num_batches_tracked == 0
 
