@@ -9,12 +9,19 @@ needs no ``custom_imports``.
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import Registry
 
-__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS']
+__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS', 'TASK_UTILS']
 
 MODELS = Registry(
     'model', parent=MMENGINE_MODELS, scope='mmfba', locations=['mmfba.models']
+)
+TASK_UTILS = Registry(
+    'task util',
+    parent=MMENGINE_TASK_UTILS,
+    scope='mmfba',
+    locations=['mmfba.analysis.balanced_partition'],
 )
 HOOKS = Registry(
     'hook',

@@ -1,7 +1,8 @@
 # Copyright (c) mmfba authors.
 """Figures of measured steps."""
 
-from typing import Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from .step_profile import StepProfile
 
-__all__ = ['plot_timelines']
+__all__ = ['plot_pareto', 'plot_timelines']
 
 # Grey for the baseline, then colours that most eyes tell apart.
 COLORS = (
@@ -71,6 +72,57 @@ def plot_timelines(
     )
     figure.savefig(path)
     return figure
+
+
+def plot_pareto(rows: list[dict[str, Any]], path: str) -> Figure:
+    """Draw memory against cost of all arms, and the front of the best.
+
+    The cost is the step's time where it was measured, else its FLOPs; both
+    are ratios to the first row.
+
+    Args:
+        rows (List[Dict[str, Any]]): Of :func:`benchmark`.
+        path (str): The image file to write.
+
+    Returns:
+        Figure: The figure.
+    """
+    timed = all(row['step_time_ratio'] for row in rows)
+    key = 'step_time_ratio' if timed else 'flops_ratio'
+    points = [(row[key], row['peak_ratio']) for row in rows]
+    figure = Figure(figsize=(9, 4.2), dpi=100, layout='constrained')
+    axes = figure.add_subplot()
+    front = pareto_front(points)
+    axes.step(*zip(*front), where='post', color='0.6', linewidth=1, zorder=1)
+    for row, point in zip(rows, points):
+        color = COLORS[1 if row['num_modules'] > 1 else 0]
+        best = point in front
+        axes.plot(*point, 'o', color=color, mfc=color if best else 'white')
+        axes.annotate(
+            row['arm'], point, (5, 4), textcoords='offset points', fontsize=8
+        )
+    axes.set(
+        xlabel=('step time' if timed else 'FLOPs') + ' / BP',
+        ylabel='peak memory / BP',
+        ylim=(0, None),
+    )
+    axes.margins(x=0.12)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(color='0.92')
+    axes.set_axisbelow(True)
+    figure.savefig(path)
+    return figure
+
+
+def pareto_front(
+    points: Iterable[tuple[float, float]],
+) -> list[tuple[float, float]]:
+    """The points that no other is at most equal to in both values."""
+    front: list[tuple[float, float]] = []
+    for point in sorted(points):
+        if not front or point[1] < front[-1][1]:
+            front.append(point)
+    return front
 
 
 def _draw(axes: Axes, memory: np.ndarray, tags: list, color: str) -> None:

@@ -83,3 +83,42 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
             os.environ.pop(name)
             if before is not None:
                 os.environ[name] = before
+
+
+def add_step_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of tools that look at one training step.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+    """
+    parser.add_argument('config', help='config of a local model')
+    parser.add_argument(
+        '--batch', type=_positive, default=2, help='images in a batch'
+    )
+    parser.add_argument(
+        '--shape',
+        type=_positive,
+        nargs=2,
+        default=(800, 1344),
+        metavar=('H', 'W'),
+        help="the network's input in pixels",
+    )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End with the message of a wrong value instead of a traceback.
+
+    Raises:
+        SystemExit: With exit status 1.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise SystemExit(f'error: {error}') from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')
+    return int(text)

@@ -5,7 +5,12 @@ from .chain import INPUT, Chain, FeatureSpec, Unit, probe_features
 from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import POOLED, FeatureBank
 from .learner import LocalLearner
-from .partition import partition_by_cuts, partition_by_stage, partition_uniform
+from .partition import (
+    partition_balanced,
+    partition_by_cuts,
+    partition_by_stage,
+    partition_uniform,
+)
 from .step import Step
 
 __all__ = [
@@ -19,6 +24,7 @@ __all__ = [
     'Step',
     'Unit',
     'backward_by_chunks',
+    'partition_balanced',
     'partition_by_cuts',
     'partition_by_stage',
     'partition_uniform',

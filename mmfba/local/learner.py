@@ -160,7 +160,7 @@ class LocalLearner:
         with (
             torch.no_grad(),
             torch.random.fork_rng(devices),
-            frozen_statistics(chain.units),
+            frozen_statistics(m for u in chain.units for m in u.modules),
         ):
             self._forward(chain.units, inputs)
 

@@ -8,7 +8,7 @@ trained.
 """
 
 import difflib
-from typing import List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from .chain import Unit
 
@@ -116,6 +116,46 @@ def partition_by_cuts(
             )
         stops.append(index + 1)
     return _ranges(first, stops + [len(units)])
+
+
+def partition_balanced(
+    units: Sequence[Unit],
+    num_modules: int,
+    peak: Callable[[int, int], float],
+    first: int = 0,
+) -> Ranges:
+    """Cut into the K modules whose largest peak is least.
+
+    Of several such partitions the one with the least sum of peaks.
+
+    Args:
+        units (Sequence[Unit]): Units of the chain.
+        num_modules (int): K, the last module included.
+        peak (Callable): ``peak(start, stop)`` of a module of the units
+            ``start`` to ``stop - 1``.
+        first (int): Index of the first trained unit. Defaults to 0.
+
+    Returns:
+        list[tuple[int, int]]: Start and stop of each module.
+
+    Raises:
+        ValueError: If there are fewer units than modules.
+    """
+    stops = _possible_stops(units, first)
+    _check_num_modules(num_modules, len(stops), 'trained units')
+    # best[stop]: cost and stops of the best partition that ends there.
+    best = {first: (0.0, 0.0, ())}
+    for _ in range(num_modules):
+        longer: Dict[int, Tuple[float, float, Tuple[int, ...]]] = {}
+        for stop in stops:
+            for start, (top, total, chosen) in best.items():
+                if start >= stop:
+                    continue
+                cost = peak(start, stop)
+                new = (max(top, cost), total + cost, (*chosen, stop))
+                longer[stop] = min(new, longer.get(stop, new))
+        best = longer
+    return _ranges(first, best[len(units)][2])
 
 
 def _possible_stops(units: Sequence[Unit], first: int) -> List[int]:

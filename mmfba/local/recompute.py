@@ -1,9 +1,9 @@
 # Copyright (c) mmfba authors.
 from contextlib import nullcontext
-from typing import ContextManager, Tuple
+from typing import Callable, ContextManager, Iterable, Tuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .chain import Unit
@@ -24,12 +24,28 @@ def forward_recomputed(unit: Unit, x: Tensor) -> Tensor:
     Returns:
         Tensor: Its output.
     """
+    return recomputed(unit.forward, x, unit.modules)
+
+
+def recomputed(
+    forward: Callable[[Tensor], Tensor],
+    x: Tensor,
+    modules: Iterable[nn.Module],
+) -> Tensor:
+    """The same for any function of one tensor.
+
+    Args:
+        forward (Callable): The function.
+        x (Tensor): Its input.
+        modules (Iterable[nn.Module]): The modules that it runs.
+
+    Returns:
+        Tensor: Its output.
+    """
     if not torch.is_grad_enabled():
-        return unit.forward(x)
+        return forward(x)
 
     def contexts() -> Tuple[ContextManager, ContextManager]:
-        return nullcontext(), frozen_statistics([unit])
+        return nullcontext(), frozen_statistics(modules)
 
-    return checkpoint(
-        unit.forward, x, use_reentrant=False, context_fn=contexts
-    )
+    return checkpoint(forward, x, use_reentrant=False, context_fn=contexts)

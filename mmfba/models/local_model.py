@@ -6,7 +6,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmfba.local import POOLED, LocalLearner, Step, probe_features
-from mmfba.registry import MODELS
+from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
 from .chains import build_chain
@@ -28,29 +28,27 @@ class LocalModel:
     learner: LocalLearner
     local_aux: nn.ModuleList
 
-    def init_local_learning(
-        self,
-        options: LocalLearningOptions,
-        main: MainModel,
-        default_taps: Callable,
-    ) -> None:
+    def init_local_learning(self, options: LocalLearningOptions) -> None:
         """Cut the backbone and build the auxiliary networks.
 
         Args:
             options (LocalLearningOptions): ``model.local_learning``.
-            main (MainModel): What auxiliary networks may look up.
-            default_taps (Callable): Maps the names of the cuts to the bank
-                entries of the task, used where ``taps`` is not set.
         """
-        self.stem_unit = options.stem_unit
+        self.stem_unit, self.options = options.stem_unit, options
+        main = self.main_model()
         chain = main.chain
+        if isinstance(options.partition, Mapping):
+            options = options.with_cuts(
+                TASK_UTILS.build(options.partition)(self, options)
+            )
         ranges = options.ranges(chain)
         cuts = [chain.units[stop - 1].name for _, stop in ranges[:-1]]
+        checkpoint = options.checkpointed(len(ranges))
         if cuts:
             _check_no_checkpointing(main.backbone)
         taps = options.taps
         if taps is None:
-            taps = default_taps(cuts)
+            taps = self.default_taps(main, cuts)
         _check_taps(taps, chain.names)
         features = probe_features(main.backbone, build_chain)
 
@@ -71,6 +69,7 @@ class LocalModel:
                                     taps, cut, chain.names, options.timing
                                 ),
                                 main=main,
+                                checkpoint=i in checkpoint,
                             )
                         ),
                     )
@@ -84,7 +83,7 @@ class LocalModel:
             timing=options.timing,
             loss_weights=options.loss_weights(len(cuts)),
             chunk=options.chunk,
-            checkpoint=options.checkpointed(len(ranges)),
+            checkpoint=checkpoint,
         )
         if options.chunk is not None:
             self.check_image_wise()
@@ -92,6 +91,19 @@ class LocalModel:
                 aux.check_image_wise()
         if options.taps is not None:
             _check_read(taps, self.learner.bank.read_names)
+
+    def main_model(self) -> MainModel:
+        """What auxiliary networks may look up."""
+        raise NotImplementedError
+
+    def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
+        """The task's bank entries, where ``taps`` is not set.
+
+        Args:
+            main (MainModel): What :meth:`main_model` returned.
+            cuts (list[str]): Names of the units that are cut after.
+        """
+        raise NotImplementedError
 
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
@@ -233,7 +245,8 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
         raise ValueError(
             'backbone.with_cp=True: it checkpoints only blocks whose input '
             'requires a gradient, so it would skip the first block of every '
-            'local module: set with_cp=False'
+            'local module: set with_cp=False and '
+            'model.local_learning.checkpoint=True'
         )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import difflib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from mmfba.local import (
@@ -23,9 +23,11 @@ class LocalLearningOptions:
     Args:
         num_modules (int, optional): K, the number of local modules, the last
             one included. Defaults to 4, or to what explicit cuts give.
-        partition (str | list[str], optional): ``'stage'``, ``'uniform'`` or
-            the names of the units to cut after. Defaults to ``'stage'`` where
-            K is the number of trained stages, else ``'uniform'``.
+        partition (str | list[str] | dict, optional): ``'stage'``,
+            ``'uniform'``, the names of the units to cut after, or a
+            partitioner, see :class:`mmfba.analysis.BalancedPartition`.
+            Defaults to ``'stage'`` where K is the number of trained stages,
+            else ``'uniform'``.
         stem_unit (bool): Whether the stem counts as a unit of its own.
             Defaults to True.
         backward (str): ``'immediate'`` or ``'summed'``, see
@@ -49,7 +51,7 @@ class LocalLearningOptions:
     """
 
     num_modules: Optional[int] = None
-    partition: Union[str, Sequence[str], None] = None
+    partition: Union[str, Sequence[str], Mapping[str, Any], None] = None
     stem_unit: bool = True
     backward: str = 'immediate'
     timing: str = 'causal'
@@ -105,6 +107,10 @@ class LocalLearningOptions:
                 'images that neck and head see at a time, an integer of at '
                 'least 1, or None for the whole batch'
             )
+
+    def with_cuts(self, cuts: Sequence[str]) -> 'LocalLearningOptions':
+        """The same with these cuts, of as many modules as they make."""
+        return replace(self, partition=list(cuts), num_modules=None)
 
     def ranges(self, chain: Chain) -> Ranges:
         """Local modules of a chain as ranges of unit indices.

@@ -27,7 +27,7 @@ def test_leaves_no_trace():
     with (
         torch.no_grad(),
         torch.random.fork_rng([]),
-        frozen_statistics(make_chain(backbone).units),
+        frozen_statistics([backbone]),
     ):
         first = run(make_chain(backbone), INPUTS)
         moved = backbone.stem[1].running_mean.clone()
@@ -46,7 +46,7 @@ def test_leaves_no_trace_after_an_exception():
     backbone = Backbone().double()
     before = copy.deepcopy(backbone.state_dict())
     with pytest.raises(ZeroDivisionError), torch.no_grad():
-        with frozen_statistics(make_chain(backbone).units):
+        with frozen_statistics([backbone]):
             run(make_chain(backbone), INPUTS)
             raise ZeroDivisionError
     for name, value in before.items():
@@ -57,7 +57,7 @@ def test_norm_without_running_statistics():
     backbone = Backbone().double()
     backbone.a[1] = nn.BatchNorm2d(4, track_running_stats=False).double()
     with torch.no_grad():
-        with frozen_statistics(make_chain(backbone).units):
+        with frozen_statistics([backbone]):
             run(make_chain(backbone), INPUTS)
     assert backbone.b[1].num_batches_tracked == 0
 

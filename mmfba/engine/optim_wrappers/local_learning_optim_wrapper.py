@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Iterator
 
 import torch
@@ -39,7 +39,12 @@ class LocalBackward:
         loss = self.scale_loss(loss)
         # Backward ops run in the type of their forward; autocast around
         # them is not supported, and its cache would keep this graph alive.
-        with torch.autocast(loss.device.type, enabled=False):
+        device = loss.device.type
+        with (
+            torch.autocast(device, enabled=False)
+            if torch.amp.is_autocast_available(device)
+            else nullcontext()  # the meta device
+        ):
             self._propagate(loss)
         torch.clear_autocast_cache()
 

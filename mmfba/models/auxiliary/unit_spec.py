@@ -44,6 +44,8 @@ class UnitSpec:
         readable (tuple[str]): Bank entries that are filled when the
             auxiliary network runs.
         main (MainModel): The model that is trained.
+        checkpoint (bool): Whether blocks are to be run again in the backward
+            instead of keeping what they computed. Defaults to False.
     """
 
     index: int
@@ -52,6 +54,7 @@ class UnitSpec:
     features: Mapping[str, FeatureSpec]
     readable: Tuple[str, ...]
     main: MainModel
+    checkpoint: bool = False
 
     @property
     def stage_ends(self) -> Dict[int, FeatureSpec]:

@@ -51,22 +51,24 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        options = LocalLearningOptions.from_config(
-            local_learning or {}, AUXILIARY
+        self._head_cfgs = copy.deepcopy((neck, head))
+        self.init_local_learning(
+            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
         )
-        chain = build_chain(self.backbone, options.stem_unit)
-        main = MainModel(
+
+    def main_model(self) -> MainModel:
+        chain = build_chain(self.backbone, self.stem_unit)
+        return MainModel(
             self.backbone,
             chain,
             chain.outputs,
             MMPRETRAIN_MODELS,
-            copy.deepcopy(neck),
-            copy.deepcopy(head),
+            *self._head_cfgs,
             self.head,
         )
-        self.init_local_learning(
-            options, main, lambda cuts: [c + POOLED for c in cuts]
-        )
+
+    def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
+        return [cut + POOLED for cut in cuts]
 
     @property
     def local_backbone(self) -> nn.Module:

@@ -56,26 +56,28 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, bbox_head, **kwargs)
-        options = LocalLearningOptions.from_config(
-            local_learning or {}, AUXILIARY
+        self._head_cfgs = copy.deepcopy((neck, bbox_head))
+        self.init_local_learning(
+            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
         )
-        chain = build_chain(self.backbone, options.stem_unit)
+
+    def main_model(self) -> MainModel:
+        chain = build_chain(self.backbone, self.stem_unit)
         read = _levels_read(getattr(self, 'neck', None), len(chain.outputs))
         outputs = tuple(
             name if i in read else None for i, name in enumerate(chain.outputs)
         )
-        main = MainModel(
+        return MainModel(
             self.backbone,
             chain,
             outputs,
             MMDET_MODELS,
-            copy.deepcopy(neck),
-            copy.deepcopy(bbox_head),
+            *self._head_cfgs,
             self.bbox_head,
         )
-        self.init_local_learning(
-            options, main, lambda cuts: [n for n in outputs if n is not None]
-        )
+
+    def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
+        return [name for name in main.outputs_read if name is not None]
 
     @property
     def local_backbone(self) -> nn.Module:

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from mmagic.models.base_models import BaseEditModel
 from mmagic.registry import MODELS as MMAGIC_MODELS
@@ -54,11 +54,13 @@ class LocalEditModel(LocalModel, BaseEditModel):
         **kwargs,
     ) -> None:
         super().__init__(generator, pixel_loss, **kwargs)
-        options = LocalLearningOptions.from_config(
-            local_learning or {}, AUXILIARY
+        self.init_local_learning(
+            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
         )
-        chain = build_chain(self.generator, options.stem_unit)
-        main = MainModel(
+
+    def main_model(self) -> MainModel:
+        chain = build_chain(self.generator, self.stem_unit)
+        return MainModel(
             self.generator,
             chain,
             chain.outputs,
@@ -67,7 +69,9 @@ class LocalEditModel(LocalModel, BaseEditModel):
             {},
             self.pixel_loss,
         )
-        self.init_local_learning(options, main, lambda cuts: ['stem'])
+
+    def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
+        return ['stem']
 
     @property
     def local_backbone(self) -> nn.Module:

@@ -5,6 +5,8 @@ from typing import Any, Dict
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
+from mmfba.local.recompute import recomputed
+
 from ..unit_spec import UnitSpec
 
 MODES = ('stage_chain', 'stage_tail')
@@ -42,6 +44,7 @@ class SLM(BaseModule):
             if mode == 'stage_chain'
             else (max(spec.cut.stage, 1),)
         )
+        self.recompute = spec.checkpoint
         self.channels: Dict[int, int] = {}
         self.stages = ModuleDict()
         channels, stride = spec.cut.channels, spec.cut.stride
@@ -65,7 +68,11 @@ class SLM(BaseModule):
         """
         features = {}
         for stage, blocks in self.stages.items():
-            x = blocks(x)
+            for block in blocks:
+                if self.recompute:
+                    x = recomputed(block, x, [block])
+                else:
+                    x = block(x)
             features[int(stage)] = x
         return features
 

@@ -1,0 +1,181 @@
+# Copyright (c) mmfba authors.
+"""Memory, FLOPs and time of one training step, arm by arm."""
+
+import statistics
+import time
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmfba.models import build_chain
+from mmfba.registry import MODELS
+
+from .step_profile import StepProfile, profile_step
+from .synthetic import make_batch, meta_targets, slice_batch
+from .training_arms import make_arm
+
+
+class ArmRun:
+    """One arm: its model, optimizer and batch, ready to step.
+
+    Args:
+        cfg (Config): The config that all arms derive from.
+        arm (str): See :func:`make_arm`.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+        device (str): ``'cpu'``, ``'cuda'`` or ``'meta'``. On the meta device
+            nothing is computed: shapes alone give memory and FLOPs.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        arm: str,
+        batch_size: int,
+        shape: tuple[int, int],
+        device: str,
+    ) -> None:
+        self.arm, self.device = arm, device
+        cfg = make_arm(cfg, arm, batch_size, shape)
+        # It reads values, which the meta device has not.
+        cfg.optim_wrapper.pop('clip_grad', None)
+        torch.manual_seed(0)
+        scope = cfg.get('default_scope', 'mmengine')
+        with DefaultScope.overwrite_default_scope(scope):
+            self.model = MODELS.build(cfg.model)
+        if device != 'meta':
+            self.model.init_weights()
+        self.model.to(device).train()
+        self.optim_wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)
+        self.batch = make_batch(self.model, batch_size, shape, device)
+        counts = self.optim_wrapper._accumulative_counts
+        size = -(-batch_size // counts)
+        self._micro_batches = [
+            slice_batch(self.batch, slice(start, start + size))
+            for start in range(0, batch_size, size)
+        ]
+        self.ghost_bn = counts > 1 and any(
+            isinstance(m, _BatchNorm) and m.training
+            for m in self.model.modules()
+        )
+
+    def step(self) -> None:
+        """One step of the optimizer."""
+        meta = self.device == 'meta'
+        with meta_targets(self.model) if meta else nullcontext():
+            for images, samples in self._micro_batches:
+                with self.optim_wrapper.optim_context(self.model):
+                    losses = self.model(images, samples, mode='loss')
+                    total, _ = self.model.parse_losses(losses)
+                self.optim_wrapper.update_params(total)
+
+    def profile(self) -> StepProfile:
+        """Memory and FLOPs of a step."""
+        return profile_step(
+            self.step, self.model, self.optim_wrapper.optimizer, self.batch
+        )
+
+    @property
+    def cuts(self) -> list[str]:
+        """list[str]: Names of the units that the arm cuts after."""
+        units = build_chain(self.model.local_backbone).units
+        return [
+            units[stop - 1].name for _, stop in self.model.learner.modules
+        ][:-1]
+
+
+def benchmark(
+    cfg: Config,
+    arms: Iterable[str],
+    batch_size: int,
+    shape: tuple[int, int],
+    device: str = 'meta',
+    steps: int = 0,
+) -> tuple[list[dict[str, Any]], dict[str, StepProfile]]:
+    """Measure arms; the first must be ``bp``, which ratios refer to.
+
+    Args:
+        cfg (Config): A config of a local model.
+        arms (Iterable[str]): See :func:`make_arm`.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+        device (str): See :class:`ArmRun`. Defaults to ``'meta'``.
+        steps (int): Steps of each arm that are timed, in turn with those of
+            the other arms. Defaults to 0, no times.
+
+    Returns:
+        tuple: A row for each arm, and its profile by its name.
+
+    Raises:
+        ValueError: If the first arm is not ``bp``, or times are asked of the
+            meta device.
+    """
+    arms = list(arms)
+    if arms[:1] != ['bp']:
+        raise ValueError(f'arms={arms}: the first must be bp')
+    if steps and device == 'meta':
+        raise ValueError(
+            f'steps={steps}: on the meta device nothing is computed, so '
+            'there is no time to measure: set --device cpu or cuda'
+        )
+    rows, profiles, runs = [], {}, []
+    for arm in arms:
+        run = ArmRun(cfg, arm, batch_size, shape, device)
+        profiles[arm] = run.profile()
+        rows.append(_row(run, profiles[arm], profiles['bp']))
+        if steps:
+            runs.append(run)
+        del run
+    for row, seconds in zip(rows, _interleaved(runs, steps)):
+        row['step_time_s'] = seconds
+        row['step_time_ratio'] = seconds / rows[0].get('step_time_s', seconds)
+    return rows, profiles
+
+
+def _row(run: ArmRun, profile: StepProfile, bp: StepProfile) -> dict[str, Any]:
+    static = profile.static_bytes
+    return dict(
+        arm=run.arm,
+        num_modules=run.model.learner.num_modules,
+        cuts=run.cuts,
+        peak_bytes=profile.peak_bytes,
+        static_bytes=static,
+        activation_bytes=profile.activation_bytes,
+        peak_ratio=profile.peak_bytes / bp.peak_bytes,
+        activation_ratio=profile.activation_bytes / bp.activation_bytes,
+        flops_ratio=profile.flops / bp.flops,
+        step_time_s=None,
+        step_time_ratio=None,
+        exact_bn=not run.ghost_bn,
+        module_peak_bytes=list(profile.peak_by_tag.values()),
+    )
+
+
+def _interleaved(runs: list[ArmRun], steps: int) -> list[float]:
+    """Median seconds of a step of each arm; other load hits all alike."""
+    times: list[list[float]] = [[] for _ in runs]
+    for number in range(steps + 1):
+        for run, seconds in zip(runs, times):
+            start = _now(run.device)
+            run.step()
+            if number:  # the first warms up
+                seconds.append(_now(run.device) - start)
+    return [statistics.median(seconds) for seconds in times]
+
+
+def _now(device: str) -> float:
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def floor_module(profile: StepProfile) -> Optional[str]:
+    """Index of the local module that sets the peak, None if there is none."""
+    peaks = profile.peak_by_tag
+    return max(peaks, key=peaks.get) if peaks else None

@@ -1,0 +1,107 @@
+# Copyright (c) mmfba authors.
+"""What a training run will need, and how to make it fit."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmengine.config import Config
+
+from .benchmark import ArmRun
+from .step_profile import StepProfile
+from .unit_costs import UnitCosts, measure_units
+
+UNITS = {'': 1, 'B': 1, 'KIB': 2**10, 'MIB': 2**20, 'GIB': 2**30}
+UNITS.update(KB=10**3, MB=10**6, GB=10**9)
+
+
+@dataclass
+class Setting:
+    """One way to train, measured on the meta device.
+
+    Attributes:
+        arm (str): See :func:`make_arm`.
+        cuts (List[str]): Names of the units that are cut after.
+        options (List[str]): ``key=value`` pairs that give it.
+        profile (StepProfile): Memory and FLOPs.
+    """
+
+    arm: str
+    cuts: list[str]
+    options: list[str]
+    profile: StepProfile
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as ``8GiB`` or ``500 MB``.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    match = re.fullmatch(r'\s*([\d.]+)\s*([a-zA-Z]*)\s*', text)
+    unit = match and UNITS.get(match[2].upper())
+    if not unit or not float(match[1]):
+        raise ValueError(f'no size: {text!r}; write it as 8GiB or 500MiB')
+    return int(float(match[1]) * unit)
+
+
+def describe_units(
+    cfg: Config, batch_size: int, shape: tuple[int, int]
+) -> UnitCosts:
+    """Memory and FLOPs of each unit of a config's backbone."""
+    run = ArmRun(cfg, 'fba', batch_size, shape, 'meta')
+    return measure_units(run.model, run.model.options, batch_size, shape)
+
+
+def measure_setting(
+    cfg: Config, arm: str, batch_size: int, shape: tuple[int, int]
+) -> Setting:
+    """Measure one way to train on the meta device."""
+    run = ArmRun(cfg, arm, batch_size, shape, 'meta')
+    key = 'model.local_learning'
+    options = [f'{key}.partition=[{",".join(run.cuts)}]'] if run.cuts else []
+    options += [
+        f'{key}.{name}={value}'
+        for name, value in (('chunk', 1), ('checkpoint', True))
+        if name in arm or 'tuned' in arm
+    ]
+    return Setting(arm, run.cuts, options, run.profile())
+
+
+def settings(
+    cfg: Config, batch_size: int, shape: tuple[int, int]
+) -> Iterator[Setting]:
+    """Ways to train by local learning, from the config's own on."""
+    for arm in ('fba', 'fba+chunk', 'fba+balanced', 'fba+balanced+chunk'):
+        yield measure_setting(cfg, arm, batch_size, shape)
+    for arm in ('fba+chunk+checkpoint', 'fba+tuned', 'fba+k8+tuned'):
+        yield measure_setting(cfg, arm, batch_size, shape)
+
+
+def cheapest_setting(
+    cfg: Config, batch_size: int, shape: tuple[int, int], budget: int
+) -> Setting:
+    """The setting of fewest FLOPs that fits into a budget.
+
+    Args:
+        cfg (Config): A config of a local model.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+        budget (int): Bytes.
+
+    Raises:
+        ValueError: If none fits: it names the least peak and its module.
+    """
+    found = list(settings(cfg, batch_size, shape))
+    fitting = [s for s in found if s.profile.peak_bytes <= budget]
+    if fitting:
+        return min(fitting, key=lambda s: s.profile.flops)
+    least = min(found, key=lambda s: s.profile.peak_bytes)
+    peaks = least.profile.peak_by_tag
+    raise ValueError(
+        f'nothing fits into {budget / 2**30:.2f} GiB: the least peak is '
+        f'{least.profile.peak_bytes / 2**30:.2f} GiB ({least.arm}), set by '
+        f'module {max(peaks, key=peaks.get)} of {len(peaks)}; '
+        f'{least.profile.static_bytes / 2**30:.2f} GiB of it are weights, '
+        'optimizer state and images: make the batch or the images smaller'
+    )

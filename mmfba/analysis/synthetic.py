@@ -1,0 +1,150 @@
+# Copyright (c) mmfba authors.
+"""Random batches of any size, and targets on the meta device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Tuple
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+NUM_BOXES = 10
+"""Boxes in each random image of a detection batch."""
+
+
+def make_batch(
+    model: nn.Module, batch_size: int, shape: Tuple[int, int], device: str
+) -> Tuple[Tensor, Any]:
+    """Random inputs and targets, as the model's ``loss`` takes them.
+
+    Args:
+        model (nn.Module): A local model of any task, or its plain model.
+        batch_size (int): Number of images.
+        shape (tuple[int, int]): Height and width of the network's input.
+        device (str): Where the tensors are.
+
+    Returns:
+        tuple: Images (N, 3, H, W) and their data samples.
+    """
+    rng = np.random.default_rng(0)
+    images = _random(rng, (batch_size, 3, *shape), device)
+    scope = _scope(model)
+    if scope == 'mmdet':
+        samples = [
+            _detection_sample(model, rng, shape, device)
+            for _ in range(batch_size)
+        ]
+    elif scope == 'mmagic':
+        from mmagic.structures import DataSample
+
+        scale = model.generator.upscale_factor
+        size = (shape[0] * scale, shape[1] * scale)
+        images = images.abs().clamp(max=1)
+        target = _random(rng, (batch_size, 3, *size), device).abs()
+        samples = DataSample(gt_img=target.clamp(max=1))
+    else:
+        from mmpretrain.structures import DataSample
+
+        labels = torch.arange(batch_size, device=device)
+        labels = labels % model.head.num_classes
+        samples = [DataSample().set_gt_label(label) for label in labels]
+    return images, samples
+
+
+def slice_batch(batch: Tuple[Tensor, Any], rows: slice) -> Tuple[Tensor, Any]:
+    """Some images of a batch that :func:`make_batch` made."""
+    images, samples = batch
+    if not isinstance(samples, list):  # mmagic stacks them
+        return images[rows], type(samples)(gt_img=samples.gt_img[rows])
+    return images[rows], samples[rows]
+
+
+@contextmanager
+def meta_targets(model: nn.Module) -> Iterator[None]:
+    """Let anchor heads run on the meta device.
+
+    Assigning anchors to boxes needs values. Here heads get targets of the
+    shapes that they would have; what the assignment itself holds for a moment
+    is not seen.
+
+    Args:
+        model (nn.Module): The model, on the meta device.
+    """
+    heads = [m for m in model.modules() if hasattr(m, '_get_targets_single')]
+    for head in heads:
+        head._get_targets_single = partial(_shapes_of_targets, head)
+    try:
+        with _ReadOnes():
+            yield
+    finally:
+        for head in heads:
+            del head._get_targets_single
+
+
+class _ReadOnes(TorchDispatchMode):
+    """Every value that is read is 1, as in ``if weight.any()``."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return 1
+        return func(*args, **(kwargs or {}))
+
+
+def _shapes_of_targets(head: nn.Module, anchors: Tensor, *_, **__) -> tuple:
+    num, size = len(anchors), head.bbox_coder.encode_size
+    return (
+        anchors.new_empty(num, dtype=torch.long),
+        anchors.new_empty(num),
+        anchors.new_empty(num, size),
+        anchors.new_empty(num, size),
+        anchors.new_empty(0, dtype=torch.long),
+        anchors.new_empty(0, dtype=torch.long),
+        SimpleNamespace(avg_factor=1),
+    )
+
+
+def _scope(model: nn.Module) -> str:
+    names = {cls.__module__.split('.')[0] for cls in type(model).__mro__}
+    return next(s for s in ('mmdet', 'mmagic', 'mmpretrain') if s in names)
+
+
+def _random(
+    rng: np.random.Generator, shape: Tuple[int, ...], device: str
+) -> Tensor:
+    if device == 'meta':
+        return torch.empty(shape, device='meta')
+    return torch.from_numpy(rng.standard_normal(shape, 'float32')).to(device)
+
+
+def _detection_sample(
+    model: nn.Module,
+    rng: np.random.Generator,
+    shape: Tuple[int, int],
+    device: str,
+) -> Any:
+    from mmdet.structures import DetDataSample
+
+    height, width = shape
+    centers = rng.uniform(0.1, 0.9, (NUM_BOXES, 2))
+    sizes = rng.uniform(0.05, 0.5, (NUM_BOXES, 2))
+    corners = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
+    boxes = corners.clip(0, 1) * [width, height, width, height]
+    labels = rng.integers(model.bbox_head.num_classes, size=NUM_BOXES)
+    return DetDataSample(
+        metainfo=dict(
+            img_shape=shape, pad_shape=shape, batch_input_shape=shape
+        ),
+        gt_instances=InstanceData(
+            bboxes=torch.tensor(boxes, dtype=torch.float32, device=device),
+            labels=torch.tensor(labels, device=device),
+        ),
+        ignored_instances=InstanceData(
+            bboxes=torch.empty(0, 4, device=device),
+            labels=torch.empty(0, dtype=torch.long, device=device),
+        ),
+    )

@@ -1,0 +1,112 @@
+# Copyright (c) mmfba authors.
+"""Ways to train one network, as changes of its config."""
+
+import copy
+import re
+from typing import Callable, Dict, Tuple
+
+from mmengine.config import Config
+
+TUNED = 'balanced+chunk+checkpoint'
+NUMBERED = ('accum', 'k')
+
+
+def make_arm(
+    cfg: Config, arm: str, batch_size: int, shape: Tuple[int, int]
+) -> Config:
+    """The config of an arm.
+
+    Args:
+        cfg (Config): A config of a local model.
+        arm (str): Tokens joined by ``+``. ``bp`` (K=1, the plain network) or
+            ``fba`` (the config's own modules), ``bp`` if neither is given;
+            ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
+            ``chunk`` (neck and head image by image), ``checkpoint`` (inside
+            the modules), ``cp`` (upstream's ``with_cp``), ``amp``, and
+            ``accum<n>`` (the batch in n micro-batches). ``tuned`` is
+            ``balanced+chunk+checkpoint``.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+
+    Returns:
+        Config: A changed copy.
+
+    Raises:
+        ValueError: If a token is unknown or does not fit.
+    """
+    cfg = copy.deepcopy(cfg)
+    tokens = arm.replace('tuned', TUNED).split('+')
+    if 'fba' not in tokens:
+        cfg.model.local_learning = dict(num_modules=1)
+    for token in tokens:
+        name, number = re.fullmatch(r'(\D*)(\d*)', token).groups()
+        if name not in TOKENS or bool(number) != (name in NUMBERED):
+            raise ValueError(
+                f'arm {arm!r}: no token {token!r}; join some of '
+                f'{[*TOKENS, "tuned"]} by +, {NUMBERED} with a number'
+            )
+        TOKENS[name](cfg, int(number or 0), batch_size, shape)
+    return cfg
+
+
+def _cp(cfg: Config, *_) -> None:
+    if 'backbone' not in cfg.model:
+        raise ValueError(
+            f"arm cp: {cfg.model.type} has no backbone with upstream's "
+            "with_cp: use 'checkpoint'"
+        )
+    if cfg.model.local_learning.get('num_modules') != 1:
+        raise ValueError(
+            "arm cp: upstream's with_cp skips the first block "
+            "after a cut: use 'fba+checkpoint'"
+        )
+    cfg.model.backbone.with_cp = True
+
+
+def _checkpoint(cfg: Config, *_) -> None:
+    cfg.model.local_learning.checkpoint = True
+
+
+def _chunk(cfg: Config, *_) -> None:
+    cfg.model.local_learning.chunk = 1
+
+
+def _num_modules(cfg: Config, count: int, *_) -> None:
+    cfg.model.local_learning.pop('partition', None)
+    cfg.model.local_learning.num_modules = count
+
+
+def _balanced(
+    cfg: Config, _: int, batch_size: int, shape: Tuple[int, int]
+) -> None:
+    cfg.model.local_learning.partition = dict(
+        type='mmfba.BalancedPartition',
+        input_shape=shape,
+        batch_size=batch_size,
+    )
+
+
+def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
+    if not 1 < count <= batch_size:
+        raise ValueError(
+            f'arm accum{count}: a batch of {batch_size} images makes 2 to '
+            f'{batch_size} micro-batches'
+        )
+    cfg.optim_wrapper.accumulative_counts = count
+
+
+def _amp(cfg: Config, *_) -> None:
+    cfg.optim_wrapper.type = 'mmfba.AmpLocalLearningOptimWrapper'
+
+
+TOKENS: Dict[str, Callable[..., None]] = dict(
+    bp=lambda *_: None,
+    fba=lambda *_: None,
+    k=_num_modules,
+    balanced=_balanced,
+    chunk=_chunk,
+    checkpoint=_checkpoint,
+    cp=_cp,
+    accum=_accumulate,
+    amp=_amp,
+)

@@ -1,0 +1,179 @@
+# Copyright (c) mmfba authors.
+"""What each unit of a backbone costs in training, on the meta device."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from typing import Optional
+
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmfba.local import Chain, Step, Unit
+from mmfba.local.memory import PeakTracker
+from mmfba.models import LocalLearningOptions, build_chain
+
+from .synthetic import make_batch, meta_targets
+
+
+@dataclass
+class UnitCost:
+    """Bytes and FLOPs of one unit and of what would train it at a cut.
+
+    Attributes:
+        name (str): The unit.
+        trained (bool): Whether it has a trained parameter.
+        cuttable (bool): Whether a cut may fall after it.
+        kept (int): What its forward leaves alive for the backward, its
+            output included.
+        backward (int): The most that is alive at once in its backward,
+            ``kept`` included, and what its forward leaves there.
+        head (int): The most that the auxiliary network at a cut after it
+            adds; for the last unit the main neck and head.
+        output (int): Its output.
+        gradients (int): Of its parameters.
+        flops (int): Of its forward.
+    """
+
+    name: str
+    trained: bool = True
+    cuttable: bool = True
+    kept: int = 0
+    backward: int = 0
+    head: int = 0
+    output: int = 0
+    gradients: int = 0
+    flops: int = 0
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """The costs of all units, and what they say of a module's peak.
+
+    Attributes:
+        units (List[UnitCost]): In order.
+        static (int): Parameters and buffers of the backbone, and the images.
+        read (FrozenSet[str]): Units whose output the main neck reads.
+    """
+
+    units: list[UnitCost]
+    static: int
+    read: frozenset[str]
+
+    def peak(self, start: int, stop: int) -> int:
+        """Predicted peak of the module of units ``start`` to ``stop - 1``."""
+        kept = [0, *accumulate(u.kept for u in self.units[start:stop])]
+        own = max(
+            before + unit.backward
+            for before, unit in zip(kept, self.units[start:stop])
+        )
+        alive = self.static + sum(u.gradients for u in self.units[:start])
+        if start:
+            alive += self.units[start - 1].output
+        alive += sum(
+            u.output
+            for u in self.units[: max(start - 1, 0)]
+            if u.name in self.read
+        )
+        return alive + max(own, kept[-1] + self.units[stop - 1].head)
+
+
+def measure_units(
+    model: nn.Module,
+    options: LocalLearningOptions,
+    batch_size: int,
+    shape: tuple[int, int],
+) -> UnitCosts:
+    """Measure every unit as a local module of its own.
+
+    Args:
+        model (nn.Module): A local model. It is copied, not changed.
+        options (LocalLearningOptions): Its options; the partition does not
+            matter.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+
+    Returns:
+        UnitCosts: Bytes are rounded to 512 per storage.
+    """
+    twin = copy.deepcopy(model).to('meta').train()
+    chain = build_chain(twin.local_backbone, options.stem_unit)
+    cuts = [
+        u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
+    ]
+    twin.init_local_learning(replace(options, loss_weight=1.0).with_cuts(cuts))
+    twin.to('meta')
+    images, samples = make_batch(twin, batch_size, shape, 'meta')
+    recorder = _Recorder(chain)
+    step = Step(twin, recorder.chain, twin.local_aux, samples)
+    with meta_targets(twin), recorder.tracker:
+        recorder.tracker.track(images, twin.local_backbone)
+        static = recorder.tracker.current
+        losses = twin.learner.run(step, images)
+        twin.parse_losses(losses)[0].backward()
+        recorder.end_phase()
+    read = frozenset(name for name in twin.main_model().outputs_read if name)
+    return UnitCosts(recorder.costs, static, read)
+
+
+class _Recorder:
+    """Watches a chain run: its units, and what follows them, in phases."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.tracker = PeakTracker()
+        self.costs = [_known_costs(unit) for unit in chain.units]
+        units = [
+            replace(unit, forward=partial(self._forward, i, unit.forward))
+            for i, unit in enumerate(chain.units)
+        ]
+        self.chain = replace(chain, units=tuple(units))
+        self._alive = [0] * len(units)  # before each unit's forward
+        self._phase: Optional[tuple[int, str]] = None
+
+    def _forward(
+        self, index: int, forward: Callable[[Tensor], Tensor], x: Tensor
+    ) -> Tensor:
+        if self._phase is not None and self._phase[1] == 'backward':
+            if self._phase[0] >= index:
+                return forward(x)  # a recomputation
+        self.end_phase()
+        cost = self.costs[index]
+        self._alive[index] = self.tracker.current
+        with FlopCounterMode(display=False) as flops:
+            out = forward(x)
+        cost.flops = flops.get_total_flops()
+        cost.kept = self.tracker.current - self._alive[index]
+        cost.output = out.nbytes
+        if out.requires_grad:
+            out.register_hook(lambda _: self._start_phase(index, 'backward'))
+        self._start_phase(index, 'head')
+        return out
+
+    def _start_phase(self, index: int, name: str) -> None:
+        self.end_phase()
+        self._phase = index, name
+
+    def end_phase(self) -> None:
+        """Write down the peak since the phase began."""
+        if self._phase is not None:
+            index, name = self._phase
+            cost = self.costs[index]
+            peak = self.tracker.peak - self._alive[index]
+            if name == 'backward':
+                cost.backward = peak
+            else:
+                cost.head = peak - cost.kept
+        self._phase = None
+        self.tracker.reset_peak()
+
+
+def _known_costs(unit: Unit) -> UnitCost:
+    trained = [p for p in unit.parameters() if p.requires_grad]
+    return UnitCost(
+        unit.name,
+        bool(trained),
+        unit.cuttable,
+        gradients=sum(p.nbytes for p in trained),
+    )

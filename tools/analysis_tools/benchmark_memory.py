@@ -1,0 +1,114 @@
+# Copyright (c) mmfba authors.
+"""Compare memory, FLOPs and time of ways to train one network."""
+
+import argparse
+import json
+import logging
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+from mmengine.config import Config, DictAction
+from rich.console import Console
+from rich.table import Table
+
+from mmfba.analysis.benchmark import benchmark
+from mmfba.analysis.environment import describe_environment
+from mmfba.analysis.plots import plot_pareto, plot_timelines
+from mmfba.engine.command_line import add_step_arguments, one_line_errors
+
+ARMS = ['bp', 'cp', 'checkpoint+chunk', 'fba', 'fba+balanced+chunk']
+ARMS += ['fba+tuned']
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_step_arguments(parser)
+    parser.add_argument(
+        '--arms',
+        nargs='+',
+        default=ARMS,
+        help='tokens joined by +: bp or fba, k<n>, balanced, chunk, '
+        'checkpoint, cp, amp, accum<n>, tuned',
+    )
+    parser.add_argument(
+        '--device', choices=['meta', 'cpu', 'cuda'], default='meta'
+    )
+    parser.add_argument(
+        '--steps', type=int, default=0, help='timed steps of each arm'
+    )
+    parser.add_argument('--out', type=Path, help='write a JSON file')
+    parser.add_argument('--plot', type=Path, help='write a picture (PNG)')
+    parser.add_argument('--note', help='a remark to keep with the results')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='key=value pairs'
+    )
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    with one_line_errors():
+        rows, profiles = benchmark(
+            cfg, args.arms, args.batch, args.shape, args.device, args.steps
+        )
+    command = shlex.join(['python', *sys.argv])
+    if args.out:
+        results = dict(
+            describe_environment(),
+            command=command,
+            note=args.note,
+            device=args.device,
+            config=args.config,
+            shape=args.shape,
+            batch=args.batch,
+            rows=rows,
+        )
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + '\n')
+    if args.plot:
+        title = f'{Path(args.config).stem}, {args.batch} images'
+        plot_timelines(profiles, args.plot, title)
+        plot_pareto(rows, args.plot.with_stem(args.plot.stem + '_pareto'))
+    show(rows)
+
+
+def show(rows: List[Dict[str, Any]]) -> None:
+    """Print the table."""
+    table = Table(box=None)
+    table.add_column('arm', overflow='fold')
+    names = ['K', 'peak', 'static', 'rest', 'peak / BP', 'rest / BP']
+    names += ['FLOPs / BP', 's / step', 'time / BP', 'exact BN']
+    for name in names:
+        table.add_column(name, justify='right')
+    for row in rows:
+        table.add_row(
+            row['arm'],
+            str(row['num_modules']),
+            *(
+                f'{row[f"{key}_bytes"] / 2**20:,.1f}'
+                for key in ('peak', 'static', 'activation')
+            ),
+            f'{row["peak_ratio"]:.3f}',
+            f'{row["activation_ratio"]:.3f}',
+            f'{row["flops_ratio"]:.2f}',
+            *(
+                '-' if row[key] is None else f'{row[key]:.{digits}f}'
+                for key, digits in (
+                    ('step_time_s', 3),
+                    ('step_time_ratio', 2),
+                )
+            ),
+            'yes' if row['exact_bn'] else 'no',
+        )
+    console = Console(width=110)
+    console.print(table)
+    console.print('Memory in MiB.')
+    for row in rows:
+        if row['cuts']:
+            console.print(f'{row["arm"]} cuts: {", ".join(row["cuts"])}')
+
+
+if __name__ == '__main__':
+    main()
