@@ -9,7 +9,7 @@ import copy
 import logging
 
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmfba.models  # noqa: F401
@@ -135,6 +135,25 @@ def build(task, plain_options=None, seed=0, **local_learning):
     logging.disable(logging.NOTSET)
     model.train()
     return model
+
+
+def config(task, **local_learning):
+    """A config of the local model, as the tools take it."""
+    scope, model, local = TASKS[task]
+    return Config(
+        dict(
+            default_scope=scope,
+            model=dict(
+                copy.deepcopy(model),
+                type=f'mmfba.{local}',
+                local_learning=local_learning,
+            ),
+            optim_wrapper=dict(
+                type='mmfba.LocalLearningOptimWrapper',
+                optimizer=dict(type='SGD', lr=0.1, momentum=0.9),
+            ),
+        )
+    )
 
 
 def raw_data(task, batch_size=4, size=64, seed=0):

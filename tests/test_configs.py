@@ -80,7 +80,7 @@ TASKS = {
         'test_dataloader.num_workers=0 '
         'test_dataloader.persistent_workers=False',
     ),
-    'fba-k4_retinanet_r18-w32_fpn_1xb16-6e_digit-scenes': (
+    'fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes': (
         _digit_scenes,
         'train_cfg.max_epochs={} train_dataloader.batch_size=8 '
         'model.test_cfg.score_thr=0.0',

@@ -24,7 +24,7 @@ from mmfba.analysis.plots import plot_timelines
 from mmfba.analysis.step_profile import StepProfile, profile_config
 
 ROOT = Path(__file__).resolve().parents[1]
-NAME = 'retinanet_r18-w32_fpn_1xb16-6e_digit-scenes'
+NAME = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
 ARMS = {
     'BP': f'configs/bp/{NAME}.py',
     'FBA K=4': f'configs/fba/fba-k4_{NAME}.py',
@@ -72,7 +72,7 @@ def main() -> None:
     plot_timelines(
         profiles,
         work_dir / 'memory.png',
-        'RetinaNet-R18, 16 images of 128x128',
+        'RetinaNet-R18, 8 images of 128x128',
     )
     plot_detections(
         {a: (ARMS[a], runs[a]['checkpoint']) for a in ARMS},
@@ -103,7 +103,7 @@ def make_row(
 
 def show(rows: List[Dict[str, Any]], work_dir: Path) -> None:
     """Print the table and say where the pictures are."""
-    table = Table(title='Digit scenes, RetinaNet-R18, 6 epochs, batch 16')
+    table = Table(title='Digit scenes, RetinaNet-R18, 6 epochs, batch 8')
     table.add_column('arm')
     for name in COLUMNS:
         table.add_column(name, justify='right')

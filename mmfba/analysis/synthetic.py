@@ -50,9 +50,10 @@ def make_batch(
     else:
         from mmpretrain.structures import DataSample
 
-        labels = torch.arange(batch_size, device=device)
-        labels = labels % model.head.num_classes
-        samples = [DataSample().set_gt_label(label) for label in labels]
+        samples = [
+            DataSample().set_gt_label(i % model.head.num_classes).to(device)
+            for i in range(batch_size)
+        ]
     return images, samples
 
 

@@ -54,7 +54,8 @@ class UnitCosts:
 
     Attributes:
         units (List[UnitCost]): In order.
-        static (int): Parameters and buffers of the backbone, and the images.
+        static (int): Parameters and buffers of the plain network, and the
+            images.
         read (FrozenSet[str]): Units whose output the main neck reads.
     """
 
@@ -77,6 +78,11 @@ class UnitCosts:
             for u in self.units[: max(start - 1, 0)]
             if u.name in self.read
         )
+        if stop == len(self.units):
+            # Gradients of what the main neck reads of its own module.
+            alive += sum(
+                u.output for u in self.units[start:-1] if u.name in self.read
+            )
         return alive + max(own, kept[-1] + self.units[stop - 1].head)
 
 
@@ -99,6 +105,8 @@ def measure_units(
         UnitCosts: Bytes are rounded to 512 per storage.
     """
     twin = copy.deepcopy(model).to('meta').train()
+    twin.local_aux = None
+    plain = list(twin.parameters()) + list(twin.buffers())
     chain = build_chain(twin.local_backbone, options.stem_unit)
     cuts = [
         u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
@@ -109,7 +117,7 @@ def measure_units(
     recorder = _Recorder(chain)
     step = Step(twin, recorder.chain, twin.local_aux, samples)
     with meta_targets(twin), recorder.tracker:
-        recorder.tracker.track(images, twin.local_backbone)
+        recorder.tracker.track(images, plain)
         static = recorder.tracker.current
         losses = twin.learner.run(step, images)
         twin.parse_losses(losses)[0].backward()

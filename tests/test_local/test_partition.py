@@ -1,4 +1,7 @@
 # Copyright (c) mmfba authors.
+import itertools
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -6,6 +9,7 @@ from torch import nn
 
 from mmfba.local import (
     Unit,
+    partition_balanced,
     partition_by_cuts,
     partition_by_stage,
     partition_uniform,
@@ -181,3 +185,46 @@ def test_no_cut_after_a_stem_that_is_no_module():
     with pytest.raises(ValueError, match="first possible cut is 'layer1.0'"):
         partition_by_cuts(units, ['stem'])
     assert partition_by_cuts(units, ['layer1.0']) == [(0, 2), (2, 5)]
+
+
+@pytest.mark.parametrize('num_modules', [1, 2, 3, 5])
+def test_balanced_is_best_of_all_partitions(num_modules):
+    rng = random.Random(num_modules)
+    for _ in range(20):
+        units = make_units((6,))
+        cost = {
+            (start, stop): rng.choice([1, 2, 3, 5, 8, 13])
+            for start in range(7)
+            for stop in range(start + 1, 8)
+        }
+
+        def peak(start, stop, cost=cost):
+            return cost[start, stop]
+
+        best = min(
+            max(cost[pair] for pair in zip((0, *cuts), (*cuts, 7)))
+            for cuts in itertools.combinations(range(1, 7), num_modules - 1)
+        )
+        ranges = partition_balanced(units, num_modules, peak)
+        assert len(ranges) == num_modules
+        assert ranges[0][0] == 0 and ranges[-1][1] == 7
+        assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:]))
+        assert max(cost[r] for r in ranges) == best
+
+
+def test_balanced_takes_the_least_sum_of_equal_peaks():
+    def peak(start, stop):
+        return 9 if start == 0 else stop - start
+
+    assert partition_balanced(make_units((3,)), 2, peak) == [(0, 3), (3, 4)]
+
+
+def test_balanced_respects_prefix_and_uncuttable_stem():
+    def peak(start, stop):
+        return stop - start
+
+    units = make_units((4,))
+    assert partition_balanced(units, 2, peak, first=1) == [(1, 3), (3, 5)]
+    units = make_units((4,), cuttable_stem=False)
+    with pytest.raises(ValueError, match='1 to 4'):
+        partition_balanced(units, 5, peak)

@@ -1,7 +1,7 @@
-_base_ = '../bp/retinanet_r18-w32_fpn_1xb16-6e_digit-scenes.py'
+_base_ = '../bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
 model = dict(
     type='mmfba.LocalSingleStageDetector',
-    local_learning=dict(partition=['stem', 'layer1.1', 'layer2.1']),
+    local_learning=dict(partition=['stem', 'layer1.1', 'layer2.0']),
 )
 optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
 default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -1,0 +1,105 @@
+# Copyright (c) mmfba authors.
+import pytest
+import torch
+from local_models import config, gradients
+
+from mmfba.analysis.benchmark import ArmRun, benchmark
+from mmfba.analysis.training_arms import make_arm
+
+SHAPE = (128, 160)
+tasks = pytest.mark.parametrize(
+    'task', ['classification', 'detection', 'super-resolution']
+)
+
+
+@tasks
+def test_meta_device_is_the_cpu_without_the_work(task):
+    """Memory apart from the assignment of targets, and FLOPs, are equal."""
+    cfg, shape = config(task, num_modules=3), (32, 64)
+    arms = ['bp', 'fba', 'fba+checkpoint']
+    meta, _ = benchmark(cfg, arms, 4, shape, 'meta')
+    cpu, _ = benchmark(cfg, arms, 4, shape, 'cpu')
+    for a, b in zip(meta, cpu):
+        assert a['flops_ratio'] == b['flops_ratio']
+        tolerance = 0.05 if task == 'detection' else 0.01
+        assert a['peak_bytes'] == pytest.approx(b['peak_bytes'], rel=tolerance)
+        assert a['cuts'] == b['cuts']
+
+
+def test_rows_of_a_detector():
+    cfg = config('detection', num_modules=3)
+    arms = ['bp', 'cp', 'checkpoint+chunk', 'accum2', 'fba', 'fba+k4+tuned']
+    rows, profiles = benchmark(cfg, arms, 4, SHAPE)
+    row = {r['arm']: r for r in rows}
+    assert list(row) == list(profiles) == arms
+    assert row['bp']['peak_ratio'] == row['bp']['flops_ratio'] == 1
+    assert row['bp']['num_modules'] == 1 and row['bp']['cuts'] == []
+    assert row['fba']['num_modules'] == 3
+    assert len(row['fba+k4+tuned']['cuts']) == 3
+    for arm in arms[1:]:
+        assert row[arm]['peak_ratio'] < 1, arm
+    assert row['checkpoint+chunk']['peak_bytes'] < row['cp']['peak_bytes']
+    assert 1 < row['cp']['flops_ratio'] < 1.35
+    assert row['accum2']['flops_ratio'] == pytest.approx(1, abs=0.01)
+    assert not row['accum2']['exact_bn'] and row['cp']['exact_bn']
+    assert row['fba']['step_time_s'] is None
+    peaks = row['fba']['module_peak_bytes']
+    assert max(peaks) == row['fba']['peak_bytes'] and len(peaks) == 3
+
+
+def test_accumulated_step_is_that_of_the_whole_batch():
+    # No batch normalisation: EDSR.
+    runs = [
+        ArmRun(config('super-resolution'), arm, 4, (16, 16), 'cpu')
+        for arm in ('bp', 'accum2')
+    ]
+    for run in runs:
+        run.step()
+    weights = [run.model.state_dict() for run in runs]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, msg=name)
+
+
+def test_times_are_ratios_to_bp():
+    cfg = config('super-resolution', num_modules=2)
+    rows, _ = benchmark(cfg, ['bp', 'fba'], 2, (16, 16), 'cpu', steps=3)
+    assert rows[0]['step_time_ratio'] == 1
+    expected = rows[1]['step_time_s'] / rows[0]['step_time_s']
+    assert rows[1]['step_time_ratio'] == expected > 0
+
+
+def test_bp_is_the_plain_network():
+    run = ArmRun(config('detection', num_modules=3), 'bp', 2, SHAPE, 'cpu')
+    assert run.model.learner.num_modules == 1
+    run.optim_wrapper.zero_grad = lambda: None
+    run.step()
+    assert all(g is not None for g in gradients(run.model).values())
+
+
+@pytest.mark.parametrize(
+    'arm, words',
+    [
+        ('nothing', "no token 'nothing'"),
+        ('bp+k', "no token 'k'"),
+        ('chunk2', "no token 'chunk2'"),
+        ('accum9', 'a batch of 4 images'),
+        ('accum1', 'a batch of 4 images'),
+        ('fba+cp', r"'fba\+checkpoint'"),
+    ],
+)
+def test_wrong_arm(arm, words):
+    with pytest.raises(ValueError, match=words):
+        make_arm(config('detection', num_modules=3), arm, 4, SHAPE)
+
+
+def test_cp_needs_a_backbone():
+    with pytest.raises(ValueError, match="use 'checkpoint'"):
+        make_arm(config('super-resolution'), 'cp', 4, SHAPE)
+
+
+def test_no_times_on_the_meta_device_and_bp_first():
+    cfg = config('detection', num_modules=3)
+    with pytest.raises(ValueError, match='no time to measure'):
+        benchmark(cfg, ['bp'], 2, SHAPE, 'meta', steps=1)
+    with pytest.raises(ValueError, match='the first must be bp'):
+        benchmark(cfg, ['fba'], 2, SHAPE)

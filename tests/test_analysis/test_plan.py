@@ -1,0 +1,61 @@
+# Copyright (c) mmfba authors.
+import pytest
+from local_models import config
+from mmengine.config import DictAction
+
+from mmfba.analysis.benchmark import ArmRun
+from mmfba.analysis.plan import (
+    cheapest_setting,
+    describe_units,
+    measure_setting,
+    parse_bytes,
+)
+
+STEP = (2, (128, 128))
+
+
+def test_cheapest_setting_fits_and_its_options_give_it():
+    cfg = config('detection', num_modules=3)
+    own = measure_setting(cfg, 'fba', *STEP)
+    found = cheapest_setting(cfg, *STEP, own.profile.peak_bytes)
+    assert found.arm == 'fba'
+    budget = int(own.profile.peak_bytes * 0.6)
+    found = cheapest_setting(cfg, *STEP, budget)
+    assert found.profile.peak_bytes <= budget
+    assert found.profile.flops >= own.profile.flops
+    # As a user pastes them.
+    pairs = (option.split('=', 1) for option in found.options)
+    cfg.merge_from_dict(
+        {key: DictAction._parse_iterable(value) for key, value in pairs}
+    )
+    cfg.model.local_learning.pop('num_modules')
+    run = ArmRun(cfg, 'fba', *STEP, 'meta')
+    assert run.cuts == found.cuts
+    assert run.profile().peak_bytes == found.profile.peak_bytes
+
+
+def test_budget_that_nothing_meets():
+    cfg = config('detection', num_modules=3)
+    with pytest.raises(ValueError, match=r'least peak is .* set by module'):
+        cheapest_setting(cfg, *STEP, 2**20)
+
+
+def test_units():
+    costs = describe_units(config('detection', num_modules=3), *STEP)
+    assert [u.name for u in costs.units][:2] == ['stem', 'layer1.0']
+    assert costs.units[0].kept > costs.units[-1].kept
+    assert costs.read == {'layer2.1', 'layer3.1', 'layer4.1'}
+
+
+@pytest.mark.parametrize(
+    'text, expected',
+    [('8GiB', 2**33), ('1.5 MiB', 3 * 2**19), ('500MB', 5 * 10**8), ('7', 7)],
+)
+def test_sizes(text, expected):
+    assert parse_bytes(text) == expected
+
+
+@pytest.mark.parametrize('text', ['', 'much', '8 Gb/s', '0GiB', '-1GiB'])
+def test_no_size(text):
+    with pytest.raises(ValueError, match='write it as 8GiB'):
+        parse_bytes(text)

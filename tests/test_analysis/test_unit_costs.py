@@ -1,0 +1,123 @@
+# Copyright (c) mmfba authors.
+import copy
+import itertools
+
+import pytest
+from local_models import build, config
+
+from mmfba.analysis.benchmark import ArmRun
+from mmfba.analysis.unit_costs import measure_units
+from mmfba.models import build_chain
+
+SHAPE, BATCH = (640, 800), 4
+
+
+def wide(**local_learning):
+    """Feature maps, not weights, take the memory."""
+    cfg = config('detection', **local_learning)
+    cfg.model.backbone.base_channels = 32
+    cfg.model.neck.in_channels = [32, 64, 128, 256]
+    return cfg
+
+
+def peaks(cuts, **options):
+    run = ArmRun(wide(partition=cuts, **options), 'fba', BATCH, SHAPE, 'meta')
+    profile = run.profile()
+    return list(profile.peak_by_tag.values()), profile.peak_bytes
+
+
+def costs(**options):
+    run = ArmRun(wide(num_modules=2, **options), 'fba', BATCH, SHAPE, 'meta')
+    return run.model, measure_units(run.model, run.model.options, BATCH, SHAPE)
+
+
+@pytest.mark.parametrize('checkpoint', [False, True])
+@pytest.mark.parametrize('chunk', [None, 1])
+def test_predicted_peaks_are_near_measured_ones(chunk, checkpoint):
+    options = dict(chunk=chunk, checkpoint=checkpoint)
+    _, predicted = costs(**options)
+    names = [unit.name for unit in predicted.units]
+    for cuts in (['stem', 'layer2.0'], ['layer1.1', 'layer3.0']):
+        ends = [names.index(cut) + 1 for cut in cuts] + [len(names)]
+        modules = zip([0, *ends], ends)
+        measured, _ = peaks(cuts, **options)
+        for (start, stop), peak in zip(modules, measured):
+            assert predicted.peak(start, stop) == pytest.approx(peak, rel=0.12)
+
+
+def test_balanced_partition_is_near_the_best_of_all():
+    options = dict(chunk=1, checkpoint=True)
+    model, _ = costs(**options)
+    names = [u.name for u in build_chain(model.backbone).units]
+    best = min(
+        peaks(list(cuts), **options)[1]
+        for cuts in itertools.combinations(names[:3], 2)
+    )
+    partition = dict(
+        type='mmfba.BalancedPartition', input_shape=SHAPE, batch_size=BATCH
+    )
+    run = ArmRun(
+        wide(partition=partition, num_modules=3, **options),
+        'fba',
+        BATCH,
+        SHAPE,
+        'meta',
+    )
+    assert len(run.cuts) == 2
+    assert run.profile().peak_bytes <= 1.03 * best
+    # It beats the stages.
+    stages, _ = peaks(['layer1.1', 'layer2.1'], **options)
+    assert run.profile().peak_bytes <= max(stages)
+
+
+def test_costs_by_hand():
+    _, predicted = costs()
+    stem, *_, last = predicted.units
+    pixels = BATCH * SHAPE[0] // 2 * SHAPE[1] // 2 * 32 * 4
+    # conv, norm, pooled map and its int64 indices.
+    kept = 2 * pixels + pixels // 4 + 2 * (pixels // 4)
+    assert stem.kept == pytest.approx(kept, rel=0.01)
+    assert stem.output == pixels // 4
+    macs = BATCH * SHAPE[0] // 2 * SHAPE[1] // 2 * 32 * 3 * 49
+    assert stem.flops == 2 * macs
+    assert last.head > last.kept  # the main neck and head
+
+
+def test_model_is_not_changed():
+    model = build('detection', num_modules=3)
+    before = copy.deepcopy(model.state_dict())
+    modules = model.learner.modules
+    measure_units(model, model.options, 2, (64, 64))
+    assert model.learner.modules == modules
+    for name, value in before.items():
+        assert value.equal(model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize('task', ['classification', 'super-resolution'])
+def test_other_tasks(task):
+    model = build(task, num_modules=3)
+    predicted = measure_units(model, model.options, 2, (32, 32))
+    assert all(unit.kept > 0 for unit in predicted.units)
+    assert predicted.units[0].cuttable == (task == 'classification')
+    model = build(
+        task,
+        num_modules=3,
+        partition=dict(
+            type='mmfba.BalancedPartition', input_shape=(32, 32), batch_size=2
+        ),
+    )
+    assert model.learner.num_modules == 3
+
+
+@pytest.mark.parametrize(
+    'partition',
+    [
+        dict(input_shape=(0, 3), batch_size=2),
+        dict(input_shape=(32,), batch_size=2),
+        dict(input_shape=(32, 32), batch_size=0),
+    ],
+)
+def test_wrong_size(partition):
+    partition = dict(type='mmfba.BalancedPartition', **partition)
+    with pytest.raises(ValueError, match=r'partition\.input_shape='):
+        build('detection', num_modules=2, partition=partition)
