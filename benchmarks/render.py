@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""Write the tables of README.md and configs/fba/README.md from results/."""
+"""Write the tables of the README files and docs/memory.md from results/."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ('README.md', 'configs/fba/README.md')
+PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')
 RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
     'accuracy/top1': 'top-1 {:.2f} %',
@@ -24,7 +24,10 @@ def main() -> None:
 
 def render(text: str) -> str:
     """Replace what stands between the marks ``<!-- name -->`` of a page."""
-    for name, block in (('demo', demo_table()), ('results', results_table())):
+    blocks = dict(demo=demo_table(), results=results_table())
+    for path in (RESULTS / 'memory').glob('*.json'):
+        blocks[f'memory {path.stem}'] = memory_table(path)
+    for name, block in blocks.items():
         mark = re.compile(
             rf'(?<=<!-- {name} -->)\n.*?(?=<!-- /{name} -->)', re.S
         )
@@ -80,6 +83,27 @@ def results_table() -> str:
         ]
         origins.append(f'{path.stem}: {origin(result)}')
     return '\n'.join(rows + [''] + origins)
+
+
+def memory_table(path: Path) -> str:
+    """One comparison of tools/analysis_tools/benchmark_memory.py."""
+    result = json.loads(path.read_text())
+    rows = [
+        '| arm | K | peak, GiB | peak / BP | FLOPs / BP | time / BP | '
+        'cuts after |',
+        '| --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in result['rows']:
+        time = row['step_time_ratio']
+        ghost = '' if row['exact_bn'] else ' (ghost BN)'
+        rows.append(
+            f'| {row["arm"]}{ghost} | {row["num_modules"]} | '
+            f'{row["peak_bytes"] / 2**30:.2f} | {row["peak_ratio"]:.2f} | '
+            f'{row["flops_ratio"]:.2f} | '
+            f'{"not run" if time is None else f"{time:.2f}"} | '
+            f'{", ".join(row["cuts"]) if row["num_modules"] < 9 else "..."} |'
+        )
+    return '\n'.join([*rows, '', origin(result)])
 
 
 def measured(metrics: Dict[str, Any]) -> str:

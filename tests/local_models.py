@@ -125,6 +125,9 @@ def build(task, plain_options=None, seed=0, **local_learning):
 
     cfg = ConfigDict(copy.deepcopy(cfg))
     for key, options in (plain_options or {}).items():
+        options = dict(options)
+        if options.pop('_delete_', False):
+            cfg[key] = {}
         cfg[key].update(options)
     if local_learning:
         cfg.update(type=f'mmfba.{local}', local_learning=local_learning)

@@ -13,7 +13,6 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmfba.models import build_chain
 from mmfba.registry import MODELS
 
 from .step_profile import StepProfile, profile_step
@@ -81,14 +80,6 @@ class ArmRun:
             self.step, self.model, self.optim_wrapper.optimizer, self.batch
         )
 
-    @property
-    def cuts(self) -> list[str]:
-        """list[str]: Names of the units that the arm cuts after."""
-        units = build_chain(self.model.local_backbone).units
-        return [
-            units[stop - 1].name for _, stop in self.model.learner.modules
-        ][:-1]
-
 
 def benchmark(
     cfg: Config,
@@ -143,7 +134,7 @@ def _row(run: ArmRun, profile: StepProfile, bp: StepProfile) -> dict[str, Any]:
     return dict(
         arm=run.arm,
         num_modules=run.model.learner.num_modules,
-        cuts=run.cuts,
+        cuts=run.model.cuts,
         peak_bytes=profile.peak_bytes,
         static_bytes=static,
         activation_bytes=profile.activation_bytes,

@@ -2,15 +2,22 @@
 """What a training run will need, and how to make it fit."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from .benchmark import ArmRun
 from .step_profile import StepProfile
 from .unit_costs import UnitCosts, measure_units
 
+# Cheap ones first: without recomputation, with it, and with more cuts.
+ARMS = (
+    ('fba',),
+    ('fba+chunk', 'fba+balanced', 'fba+balanced+chunk'),
+    ('fba+chunk+checkpoint', 'fba+tuned'),
+    ('fba+k8+tuned',),
+)
 UNITS = {'': 1, 'B': 1, 'KIB': 2**10, 'MIB': 2**20, 'GIB': 2**30}
 UNITS.update(KB=10**3, MB=10**6, GB=10**9)
 
@@ -50,7 +57,8 @@ def describe_units(
 ) -> UnitCosts:
     """Memory and FLOPs of each unit of a config's backbone."""
     run = ArmRun(cfg, 'fba', batch_size, shape, 'meta')
-    return measure_units(run.model, run.model.options, batch_size, shape)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        return measure_units(run.model, run.model.options, batch_size, shape)
 
 
 def measure_setting(
@@ -58,24 +66,14 @@ def measure_setting(
 ) -> Setting:
     """Measure one way to train on the meta device."""
     run = ArmRun(cfg, arm, batch_size, shape, 'meta')
-    key = 'model.local_learning'
-    options = [f'{key}.partition=[{",".join(run.cuts)}]'] if run.cuts else []
+    key, cuts = 'model.local_learning', run.model.cuts
+    options = [f'{key}.partition=[{",".join(cuts)}]'] if cuts else []
     options += [
         f'{key}.{name}={value}'
         for name, value in (('chunk', 1), ('checkpoint', True))
         if name in arm or 'tuned' in arm
     ]
-    return Setting(arm, run.cuts, options, run.profile())
-
-
-def settings(
-    cfg: Config, batch_size: int, shape: tuple[int, int]
-) -> Iterator[Setting]:
-    """Ways to train by local learning, from the config's own on."""
-    for arm in ('fba', 'fba+chunk', 'fba+balanced', 'fba+balanced+chunk'):
-        yield measure_setting(cfg, arm, batch_size, shape)
-    for arm in ('fba+chunk+checkpoint', 'fba+tuned', 'fba+k8+tuned'):
-        yield measure_setting(cfg, arm, batch_size, shape)
+    return Setting(arm, cuts, options, run.profile())
 
 
 def cheapest_setting(
@@ -92,10 +90,12 @@ def cheapest_setting(
     Raises:
         ValueError: If none fits: it names the least peak and its module.
     """
-    found = list(settings(cfg, batch_size, shape))
-    fitting = [s for s in found if s.profile.peak_bytes <= budget]
-    if fitting:
-        return min(fitting, key=lambda s: s.profile.flops)
+    found: list[Setting] = []
+    for arms in ARMS:
+        found += [measure_setting(cfg, a, batch_size, shape) for a in arms]
+        fitting = [s for s in found if s.profile.peak_bytes <= budget]
+        if fitting:
+            return min(fitting, key=lambda s: s.profile.flops)
     least = min(found, key=lambda s: s.profile.peak_bytes)
     peaks = least.profile.peak_by_tag
     raise ValueError(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmfba.local.memory import PeakTracker
+from mmfba.local.memory import CudaPeak, PeakTracker
 
 __all__ = ['ProfileLoop', 'StepProfile', 'profile_config', 'profile_step']
 
@@ -68,7 +68,8 @@ def profile_step(
     Args:
         step (Callable): One training step, to be called repeatedly: forward,
             backward, optimizer step and ``zero_grad``.
-        model (nn.Module): The model it trains, on CPU or the meta device.
+        model (nn.Module): The model it trains. On a GPU the memory is what
+            PyTorch's allocator handed out, without a timeline.
         optimizer (Optimizer, optional): Its optimizer. Defaults to None.
         inputs (Any): The batch that ``step`` uses: tensors and data elements
             in any nesting. Defaults to ().
@@ -84,9 +85,13 @@ def profile_step(
     """
     if num_warmup < 1:
         raise ValueError(f'num_warmup must be at least 1, got {num_warmup}')
-    tracker = PeakTracker(record=True).track(model, list(_tensors(inputs)))
-    if optimizer is not None:
-        tracker.track(optimizer)
+    if next(model.parameters()).is_cuda:
+        tracker = CudaPeak()
+    else:
+        tracker = PeakTracker(record=True)
+        tracker.track(model, list(tensors_in(inputs)))
+        if optimizer is not None:
+            tracker.track(optimizer)
     learner = getattr(model, 'learner', None)
     previous = getattr(learner, 'on_module', None)
     # The warm-up is tracked too: it makes the optimizer's state, and some
@@ -217,16 +222,17 @@ class ProfileLoop(BaseLoop):
         return model
 
 
-def _tensors(data: Any) -> Iterator[Tensor]:
+def tensors_in(data: Any) -> Iterator[Tensor]:
+    """Tensors of a batch: in containers, data elements and boxes."""
     if isinstance(data, Tensor):
         yield data
     elif isinstance(data, BaseDataElement):
-        yield from _tensors(list(data.all_values()))
+        yield from tensors_in(list(data.all_values()))
     elif isinstance(data, dict):
-        yield from _tensors(list(data.values()))
+        yield from tensors_in(list(data.values()))
     elif isinstance(data, (list, tuple)):
         for item in data:
-            yield from _tensors(item)
+            yield from tensors_in(item)
     # mmdet wraps boxes in an object.
     elif isinstance(getattr(data, 'tensor', None), Tensor):
         yield data.tensor

@@ -8,7 +8,8 @@ from typing import Callable, Dict, Tuple
 from mmengine.config import Config
 
 TUNED = 'balanced+chunk+checkpoint'
-NUMBERED = ('accum', 'k')
+NUMBERED = dict(accum=True, k=True, chunk=False)
+"""Tokens with a number, and whether they need it."""
 
 
 def make_arm(
@@ -21,10 +22,11 @@ def make_arm(
         arm (str): Tokens joined by ``+``. ``bp`` (K=1, the plain network) or
             ``fba`` (the config's own modules), ``bp`` if neither is given;
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
-            ``chunk`` (neck and head image by image), ``checkpoint`` (inside
-            the modules), ``cp`` (upstream's ``with_cp``), ``amp``, and
-            ``accum<n>`` (the batch in n micro-batches). ``tuned`` is
-            ``balanced+chunk+checkpoint``.
+            ``chunk<n>`` (neck and head n images at a time, 1 without a
+            number), ``checkpoint`` (inside the modules), ``update`` (the
+            optimizer module by module), ``cp`` (upstream's ``with_cp``),
+            ``amp``, and ``accum<n>`` (the batch in n micro-batches).
+            ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
 
@@ -40,10 +42,15 @@ def make_arm(
         cfg.model.local_learning = dict(num_modules=1)
     for token in tokens:
         name, number = re.fullmatch(r'(\D*)(\d*)', token).groups()
-        if name not in TOKENS or bool(number) != (name in NUMBERED):
+        needed = NUMBERED.get(name, False)
+        if (
+            name not in TOKENS
+            or (needed and not number)
+            or (number and name not in NUMBERED)
+        ):
             raise ValueError(
                 f'arm {arm!r}: no token {token!r}; join some of '
-                f'{[*TOKENS, "tuned"]} by +, {NUMBERED} with a number'
+                f'{[*TOKENS, "tuned"]} by +, {[*NUMBERED]} with a number'
             )
         TOKENS[name](cfg, int(number or 0), batch_size, shape)
     return cfg
@@ -67,8 +74,8 @@ def _checkpoint(cfg: Config, *_) -> None:
     cfg.model.local_learning.checkpoint = True
 
 
-def _chunk(cfg: Config, *_) -> None:
-    cfg.model.local_learning.chunk = 1
+def _chunk(cfg: Config, size: int, *_) -> None:
+    cfg.model.local_learning.chunk = size or 1
 
 
 def _num_modules(cfg: Config, count: int, *_) -> None:
@@ -95,6 +102,10 @@ def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
     cfg.optim_wrapper.accumulative_counts = count
 
 
+def _update(cfg: Config, *_) -> None:
+    cfg.optim_wrapper.update_by = 'module'
+
+
 def _amp(cfg: Config, *_) -> None:
     cfg.optim_wrapper.type = 'mmfba.AmpLocalLearningOptimWrapper'
 
@@ -106,6 +117,7 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     balanced=_balanced,
     chunk=_chunk,
     checkpoint=_checkpoint,
+    update=_update,
     cp=_cp,
     accum=_accumulate,
     amp=_amp,

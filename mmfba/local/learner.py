@@ -9,8 +9,8 @@ from torch import Tensor
 from .chain import INPUT, Chain, Unit
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
-from .isolation import check_isolation
 from .losses import (
+    in_many_processes,
     log_values,
     reach_with_zero_gradient,
     sum_losses,
@@ -77,6 +77,7 @@ class LocalLearner:
         self.peak_bank_bytes = 0
         self.on_module: Optional[Callable[[str], None]] = None
         self._local_backward: Optional[Callable[[Tensor], None]] = None
+        self._module_done: Optional[Callable[[], None]] = None
         self._isolation_checked = False
 
     @property
@@ -92,19 +93,24 @@ class LocalLearner:
 
     @contextmanager
     def lend_backward(
-        self, backward: Callable[[Tensor], None]
+        self,
+        backward: Callable[[Tensor], None],
+        module_done: Optional[Callable[[], None]] = None,
     ) -> Iterator[None]:
         """Use ``backward`` for the local losses inside the context.
 
         Args:
             backward (Callable): Takes a scalar loss, scales it as the
                 optimizer wrapper would and calls backward.
+            module_done (Callable, optional): Called when a local module but
+                the last has all its gradients. Defaults to None.
         """
         self._local_backward = backward
+        self._module_done = module_done
         try:
             yield
         finally:
-            self._local_backward = None
+            self._local_backward = self._module_done = None
 
     def run(self, step: Step, inputs: Tensor) -> Dict[str, Any]:
         """One forward of a training step, local backwards included.
@@ -139,6 +145,8 @@ class LocalLearner:
                     logs.update(self._learn(step, index, x))
                     x = x.detach()
                     bank.cut(index)
+                    if self._module_done and self.backward == 'immediate':
+                        self._module_done()
             outputs = {
                 name: bank.get(name) if name in bank.read_names else None
                 for name in chain.outputs
@@ -192,20 +200,18 @@ class LocalLearner:
 
             part = ImageWise(tuple(outputs.values()), loss)
             losses = self._chunked_losses(step, last, part, 1.0)
-            done = step.model.parameters()
         else:
             losses = step.model.main_loss(finish(outputs), step.targets)
             self._check_isolation(step, last, [sum_losses(losses)])
-            done = step.parameters_before(self.modules)
         if not self.needs_backward:
             return losses
-        done = [p for p in done if p.requires_grad]
-        if _in_many_processes():
-            return reach_with_zero_gradient(losses, done)
-        if self._by_chunks:  # what is returned must have a graph
-            smallest = min(done, key=Tensor.numel)
-            return reach_with_zero_gradient(losses, [smallest])
-        return losses
+        before = list(step.parameters_before(self.modules))
+        own = step.other_parameters(before) if self._by_chunks else []
+        if in_many_processes():
+            return reach_with_zero_gradient(losses, [*before, *own])
+        # What is returned must have a graph, at least a small one.
+        smallest = sorted(own, key=Tensor.numel)[:1]
+        return reach_with_zero_gradient(losses, smallest)
 
     @property
     def _by_chunks(self) -> bool:
@@ -234,29 +240,6 @@ class LocalLearner:
         roots: Sequence[Tensor],
         leaves: Sequence[Tensor] = (),
     ) -> None:
-        """Walk the graph of module ``index``'s loss once, at the first step.
-
-        The last module's loss may reach all but what other modules train.
-        """
-        if self._isolation_checked:
-            return
-        names = {p: name for name, p in step.model.named_parameters()}
-        start, stop = self.modules[index]
-        units = step.chain.units[start:stop]
-        own = {p for unit in units for p in unit.parameters()}
-        if index == self.num_modules - 1:
-            allowed = set(names) - set(step.parameters_before(self.modules))
-        else:
-            aux = step.auxiliaries[index]
-            shared = [p for m in aux.shared_modules for p in m.parameters()]
-            allowed = own.union(aux.parameters(), shared)
-        check_isolation(index, roots, own, allowed.union(leaves), names)
-
-
-def _in_many_processes() -> bool:
-    dist = torch.distributed
-    return (
-        dist.is_available()
-        and dist.is_initialized()
-        and dist.get_world_size() > 1
-    )
+        """Walk the graph of a loss once, at the first step."""
+        if not self._isolation_checked:
+            step.check_isolation(self.modules, index, roots, leaves)

@@ -7,6 +7,7 @@ Every value whose key has the word "loss" is part of the total, as in
 
 from typing import Any, Callable, Dict, Iterable
 
+import torch
 from torch import Tensor
 
 
@@ -59,6 +60,9 @@ def reach_with_zero_gradient(
     DistributedDataParallel reduces a gradient when the final backward
     reaches its parameter; the local backwards ran too early for it.
     """
+    parameters = list(parameters)
+    if not parameters:
+        return losses
     name = next(name for name in losses if 'loss' in name)
     zero = 0 * sum(p.sum() for p in parameters)
     value = losses[name]
@@ -68,6 +72,16 @@ def reach_with_zero_gradient(
         else value + zero
     )
     return {**losses, name: touched}
+
+
+def in_many_processes() -> bool:
+    """Whether gradients are averaged over several processes."""
+    dist = torch.distributed
+    return (
+        dist.is_available()
+        and dist.is_initialized()
+        and dist.get_world_size() > 1
+    )
 
 
 def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:

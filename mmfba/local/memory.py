@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ['PeakTracker']
+__all__ = ['CudaPeak', 'PeakTracker']
 
 
 class PeakTracker(TorchDispatchMode):
@@ -168,6 +168,62 @@ class PeakTracker(TorchDispatchMode):
         if self._tag is not None:
             self.peak_by_tag[self._tag] = max(
                 self.peak_by_tag.get(self._tag, 0), self.current
+            )
+
+
+class CudaPeak:
+    """The same figures of the current GPU, from PyTorch's allocator.
+
+    They include what no operator returns: workspaces and buffers inside
+    kernels. The statistics are restarted at every tag.
+
+    Attributes:
+        current (int): Bytes allocated now.
+        peak (int): The most allocated at once inside the context.
+        peak_by_tag (Dict[str, int]): The same for each tag.
+        timeline (List[int]): Empty; the allocator keeps no history.
+        tags (List[Tuple[int, str]]): Empty as well.
+    """
+
+    def __init__(self) -> None:
+        self._tag: Optional[str] = None
+        self.timeline: list[int] = []
+        self.tags: list[tuple[int, str]] = []
+        self.peak = 0
+        self.peak_by_tag: dict[str, int] = {}
+
+    @property
+    def current(self) -> int:
+        return torch.cuda.memory_allocated()
+
+    def reset_peak(self) -> None:
+        """Start anew from what is alive now."""
+        torch.cuda.reset_peak_memory_stats()
+        self.peak, self.peak_by_tag = self.current, {}
+
+    def tag(self, name: Optional[str]) -> None:
+        """Name what runs from now on, for :attr:`peak_by_tag`.
+
+        Args:
+            name (str, optional): The tag; None for none.
+        """
+        self._collect()
+        self._tag = name
+
+    def __enter__(self) -> 'CudaPeak':
+        torch.cuda.reset_peak_memory_stats()
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self._collect()
+
+    def _collect(self) -> None:
+        peak = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        self.peak = max(self.peak, peak)
+        if self._tag is not None:
+            self.peak_by_tag[self._tag] = max(
+                self.peak_by_tag.get(self._tag, 0), peak
             )
 
 

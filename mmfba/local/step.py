@@ -1,10 +1,11 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, List, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from .chain import Chain
+from .isolation import check_isolation
 from .partition import Ranges
 
 
@@ -34,3 +35,46 @@ class Step:
         first, stop = modules[0][0], modules[-1][0]
         for part in [*self.chain.units[first:stop], *self.auxiliaries]:
             yield from (p for p in part.parameters() if p.requires_grad)
+
+    def other_parameters(
+        self, parameters: Sequence[nn.Parameter]
+    ) -> List[nn.Parameter]:
+        """Trained parameters of the model that are not among these."""
+        known = set(parameters)
+        return [
+            p
+            for p in self.model.parameters()
+            if p.requires_grad and p not in known
+        ]
+
+    def check_isolation(
+        self,
+        modules: Ranges,
+        index: int,
+        roots: Sequence[Tensor],
+        leaves: Sequence[Tensor] = (),
+    ) -> None:
+        """Check that the loss of module ``index`` trains it and no other.
+
+        The last module's loss may reach all but what other modules train.
+
+        Args:
+            modules (list[tuple[int, int]]): The local modules.
+            index (int): The module.
+            roots (Sequence[Tensor]): What its backward starts from.
+            leaves (Sequence[Tensor]): What else it may reach. Defaults to ().
+
+        Raises:
+            RuntimeError: See :func:`check_isolation`.
+        """
+        names = {p: name for name, p in self.model.named_parameters()}
+        start, stop = modules[index]
+        units = self.chain.units[start:stop]
+        own = {p for unit in units for p in unit.parameters()}
+        if index == len(modules) - 1:
+            allowed = set(names) - set(self.parameters_before(modules))
+        else:
+            aux = self.auxiliaries[index]
+            shared = [p for m in aux.shared_modules for p in m.parameters()]
+            allowed = own.union(aux.parameters(), shared)
+        check_isolation(index, roots, own, allowed.union(leaves), names)

@@ -2,11 +2,11 @@
 """Task losses of some images at a time that sum up to those of the batch.
 
 A head's own ``loss()`` is called on some images and rescaled: what it is
-divided by, its normaliser, is known for the families of heads in
-``NORMALISERS``. Any other head is refused by name.
+divided by, its normaliser, is known for some families of heads. Any other
+head is refused by name.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmfba.local.losses import weigh_losses
 
-# mmdet's losses add it to the normaliser.
-EPS = torch.finfo(torch.float32).eps
+from .normalisers import NORMALISERS, Normaliser
 
 # Losses that are a sum over elements, divided by the head's normaliser.
 ELEMENT_WISE = (
@@ -33,45 +32,6 @@ ELEMENT_WISE = (
 PIXEL_LOSSES = ('CharbonnierLoss', 'L1Loss', 'MSELoss')
 
 
-def count_anchors(
-    head: nn.Module, features: Sequence[Tensor], data_samples: List[Any]
-) -> List[float]:
-    """What each image adds to the normaliser of mmdet's ``AnchorHead``.
-
-    Args:
-        head (nn.Module): The head.
-        features (Sequence[Tensor]): Maps of its levels, of any images.
-        data_samples (list[DetDataSample]): All images of the batch.
-
-    Returns:
-        list[float]: One number for each image: its positive anchors, at
-        least 1.
-    """
-    from mmdet.models.utils import unpack_gt_instances
-
-    gts, ignored, metas = unpack_gt_instances(data_samples)
-    sizes = [tuple(feature.shape[-2:]) for feature in features]
-    anchors, valid = head.get_anchors(sizes, metas, features[0].device)
-    counts = []
-    for i in range(len(metas)):
-        image = slice(i, i + 1)
-        targets = head.get_targets(
-            anchors[image],
-            valid[image],
-            gts[image],
-            metas[image],
-            batch_gt_instances_ignore=ignored and ignored[image],
-        )
-        counts.append(float(targets[4]))
-    return counts
-
-
-NORMALISERS: Dict[str, Callable[..., List[float]]] = {
-    'AnchorHead': count_anchors
-}
-"""By the name of the class that defines ``loss_by_feat``."""
-
-
 class ImageWiseHeadLoss:
     """The loss of a dense head of mmdet for some images of a batch.
 
@@ -83,7 +43,7 @@ class ImageWiseHeadLoss:
     def __init__(self, head: nn.Module, data_samples: List[Any]) -> None:
         self.head = head
         self.data_samples = data_samples
-        self._counts: Optional[List[float]] = None
+        self._normalisers: Optional[Dict[str, Normaliser]] = None
 
     def __call__(
         self, features: Sequence[Tensor], rows: slice
@@ -101,12 +61,17 @@ class ImageWiseHeadLoss:
         losses = self.head.loss(features, samples)
         if len(samples) == len(self.data_samples):
             return losses
-        if self._counts is None:
-            count = NORMALISERS[_definer(self.head, 'loss_by_feat')]
+        if self._normalisers is None:
+            find = NORMALISERS[_definer(self.head, 'loss_by_feat')]
             with torch.no_grad():
-                self._counts = count(self.head, features, self.data_samples)
-        part, whole = sum(self._counts[rows]), sum(self._counts)
-        return weigh_losses(losses, (part + EPS) / (whole + EPS))
+                self._normalisers = find(
+                    self.head, features, self.data_samples
+                )
+        parts: Dict[str, Any] = {}
+        for name, normaliser in self._normalisers.items():
+            loss = {name: losses[name]}
+            parts.update(weigh_losses(loss, normaliser.share(rows)))
+        return parts
 
 
 class ImageWisePixelLoss:
@@ -157,7 +122,9 @@ def check_image_wise_head(head: nn.Module) -> None:
         )
     if getattr(head, 'sampling', False):
         _refuse(f'{name} samples anchors at random')
-    for key in ('loss_cls', 'loss_bbox'):
+    for key in ('loss_cls', 'loss_bbox', 'loss_centerness'):
+        if not hasattr(head, key):
+            continue
         loss = type(getattr(head, key)).__name__
         if loss not in ELEMENT_WISE:
             _refuse(f'{key}={loss} is none of {list(ELEMENT_WISE)}')

@@ -143,6 +143,12 @@ class LocalModel:
         check_optim_wrapper(self.learner, optim_wrapper)
         return super().train_step(data, optim_wrapper)
 
+    @property
+    def cuts(self) -> List[str]:
+        """list[str]: Names of the units that are cut after."""
+        units = build_chain(self.local_backbone, self.stem_unit).units
+        return [units[stop - 1].name for _, stop in self.learner.modules[:-1]]
+
     def describe(self) -> List[Dict[str, Any]]:
         """One row for each local module, as the user's log shows it.
 

@@ -81,7 +81,7 @@ def test_bp_is_the_plain_network():
     [
         ('nothing', "no token 'nothing'"),
         ('bp+k', "no token 'k'"),
-        ('chunk2', "no token 'chunk2'"),
+        ('cp2', "no token 'cp2'"),
         ('accum9', 'a batch of 4 images'),
         ('accum1', 'a batch of 4 images'),
         ('fba+cp', r"'fba\+checkpoint'"),

@@ -63,7 +63,7 @@ def test_balanced_partition_is_near_the_best_of_all():
         SHAPE,
         'meta',
     )
-    assert len(run.cuts) == 2
+    assert len(run.model.cuts) == 2
     assert run.profile().peak_bytes <= 1.03 * best
     # It beats the stages.
     stages, _ = peaks(['layer1.1', 'layer2.1'], **options)

@@ -9,6 +9,7 @@ from local_models import build, data, gradients, losses
 from mmdet.testing import demo_mm_inputs
 
 from mmfba.models.image_wise import ImageWiseHeadLoss, ImageWisePixelLoss
+from mmfba.models.normalisers import NORMALISERS
 
 ARMS = {
     'plain': dict(num_modules=1),
@@ -94,6 +95,39 @@ def test_options_of_the_head(head):
     assert_same_step(*models, 'detection', 1e-6)
 
 
+@pytest.mark.parametrize('boxes', [[3, 1, 0, 7, 2], [0, 0, 0, 0, 0]])
+@pytest.mark.parametrize('options', [{}, dict(center_sampling=True)])
+def test_fcos(options, boxes):
+    head = dict(
+        _delete_=True,
+        type='FCOSHead',
+        num_classes=4,
+        in_channels=16,
+        stacked_convs=1,
+        feat_channels=16,
+        norm_cfg=dict(type='GN', num_groups=4),
+        **options,
+    )
+    models = [
+        build('detection', dict(bbox_head=head), num_modules=3, **o).double()
+        for o in (dict(chunk=2), {})
+    ]
+    batch = demo_mm_inputs(
+        5, [[3, 96, 96]] * 5, num_items=boxes, num_classes=4
+    )
+    grads = []
+    for model in models:
+        processed = model.data_preprocessor(copy.deepcopy(batch), True)
+        total, _ = model.parse_losses(model(**processed, mode='loss'))
+        total.backward()
+        grads.append(gradients(model))
+    # The head sums centerness in single precision.
+    for name, grad in grads[1].items():
+        torch.testing.assert_close(
+            grads[0][name], grad, rtol=1e-5, atol=1e-7, msg=name
+        )
+
+
 @tasks
 def test_whole_batch_is_upstreams_own_loss(task):
     model = build(task, chunk=4, num_modules=1)
@@ -162,13 +196,11 @@ def test_normaliser_is_counted_once_a_step(monkeypatch):
     batch = data(model, 'detection')
     features = model.extract_feat(batch['inputs'])
     calls = []
-    from mmfba.models import image_wise
-
-    count = image_wise.NORMALISERS['AnchorHead']
+    find = NORMALISERS['AnchorHead']
     monkeypatch.setitem(
-        image_wise.NORMALISERS,
+        NORMALISERS,
         'AnchorHead',
-        lambda *args: calls.append(1) or count(*args),
+        lambda *args: calls.append(1) or find(*args),
     )
     loss = ImageWiseHeadLoss(model.bbox_head, batch['data_samples'])
     for i in range(4):

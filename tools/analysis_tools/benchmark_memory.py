@@ -69,7 +69,8 @@ def main() -> None:
         args.out.write_text(json.dumps(results, indent=1) + '\n')
     if args.plot:
         title = f'{Path(args.config).stem}, {args.batch} images'
-        plot_timelines(profiles, args.plot, title)
+        if args.device != 'cuda':  # its allocator keeps no history
+            plot_timelines(profiles, args.plot, title)
         plot_pareto(rows, args.plot.with_stem(args.plot.stem + '_pareto'))
     show(rows)
 

@@ -50,6 +50,43 @@ class FeatureBankHook(Hook):
                 '(every local module) is not trained at all: remove the key'
             )
 
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: Dict[str, Any]
+    ) -> None:
+        """Write the cuts beside the weights.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What is saved.
+        """
+        model = _plain(runner)
+        if isinstance(model, LocalModel):
+            checkpoint['local_learning'] = dict(cuts=model.cuts)
+
+    def after_load_checkpoint(
+        self, runner: Runner, checkpoint: Dict[str, Any]
+    ) -> None:
+        """Refuse to resume training with other cuts.
+
+        Args:
+            runner (Runner): The runner.
+            checkpoint (dict): What is loaded.
+
+        Raises:
+            ValueError: It names the cuts of both.
+        """
+        cuts = checkpoint.get('local_learning', {}).get('cuts')
+        model = _plain(runner)
+        if cuts is None or not (runner._resume and hasattr(model, 'cuts')):
+            return
+        if cuts != model.cuts:
+            raise ValueError(
+                f'The checkpoint was trained with the cuts {cuts}, the '
+                f'config makes {model.cuts}: to resume, set '
+                f'model.local_learning.partition={cuts}; to start anew from '
+                'its weights, use load_from without resume'
+            )
+
     def before_train(self, runner: Runner) -> None:
         """Check the set-up and log what each local module reads.
 
@@ -70,6 +107,8 @@ class FeatureBankHook(Hook):
                 "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'"
             )
         check_optim_wrapper(model.learner, runner.optim_wrapper)
+        with runner.optim_wrapper.optim_context(runner.model):
+            pass  # it refuses what it cannot do
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'

@@ -1,14 +1,16 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager, nullcontext
-from typing import Iterator
+from typing import Callable, Iterator, Optional
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmfba.local import LocalLearner
 from mmfba.registry import OPTIM_WRAPPERS
+
+UPDATES = ('step', 'module')
 
 
 class LocalBackward:
@@ -26,9 +28,15 @@ class LocalBackward:
         Args:
             model (nn.Module): The model or its distributed wrapper.
         """
+        plain = _local_model(model)
+        done = self._module_done(plain)
         with super().optim_context(model):
-            with _learner_of(model).lend_backward(self.local_backward):
+            with plain.learner.lend_backward(self.local_backward, done):
                 yield
+
+    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+        """What is to be done when a module has its gradients."""
+        return None
 
     def local_backward(self, loss: Tensor) -> None:
         """Propagate one local loss.
@@ -60,10 +68,52 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
     clipping and ``paramwise_cfg`` mean the same. Auxiliary networks get a
     learning rate of their own (eta_a of S1 eq. 1) by
     ``paramwise_cfg=dict(custom_keys=dict(local_aux=dict(lr_mult=...)))``.
+
+    Args:
+        update_by (str): ``'step'`` updates all parameters at the end of the
+            training step, ``'module'`` those of each local module as soon as
+            it has its gradients, which are freed then: same result, less
+            memory. Defaults to ``'step'``.
+        **kwargs: Of the plain wrapper.
+
+    Raises:
+        ValueError: If something needs the gradients of all modules at once.
     """
 
+    def __init__(self, *args, update_by: str = 'step', **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if update_by not in UPDATES:
+            raise ValueError(
+                f'optim_wrapper.update_by={update_by!r}: choose from {UPDATES}'
+            )
+        self.update_by = update_by
+        if update_by == 'module' and self.clip_grad_kwargs:
+            _refuse('optim_wrapper.clip_grad limits the norm of all gradients')
+        if update_by == 'module' and self._accumulative_counts > 1:
+            _refuse('optim_wrapper.accumulative_counts sums over iterations')
 
-def _learner_of(model: nn.Module) -> LocalLearner:
+    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+        if self.update_by == 'step' or not model.learner.needs_backward:
+            return None
+        if any(aux.shared_modules for aux in model.local_aux):
+            _refuse("auxiliary.head.mode='shared' sums over modules")
+        if get_world_size() > 1:
+            _refuse('gradients of several processes are averaged at the end')
+        return self._update_module
+
+    def _update_module(self) -> None:
+        self.step()
+        self.zero_grad()
+
+
+def _refuse(reason: str) -> None:
+    raise ValueError(
+        f"optim_wrapper.update_by='module': {reason}, so gradients cannot be "
+        "freed module by module: use update_by='step'"
+    )
+
+
+def _local_model(model: nn.Module) -> nn.Module:
     plain = model.module if is_model_wrapper(model) else model
     if not hasattr(plain, 'learner'):
         raise TypeError(
@@ -72,4 +122,4 @@ def _learner_of(model: nn.Module) -> LocalLearner:
             "model.type='mmfba.LocalImageClassifier', "
             "'mmfba.LocalSingleStageDetector' and 'mmfba.LocalEditModel'"
         )
-    return plain.learner
+    return plain

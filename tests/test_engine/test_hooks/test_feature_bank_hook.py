@@ -1,55 +1,12 @@
 # Copyright (c) mmfba authors.
 import pytest
 import torch
-from local_models import build, raw_data
+from local_models import build
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
-from mmengine.runner import Runner
+from tiny_runner import make_runner
 
 from mmfba.engine.hooks import FeatureBankHook, PlainCheckpointHook
-
-
-class _Data(torch.utils.data.Dataset):
-    """Four images, one at a time, as a data set gives them."""
-
-    metainfo = {}
-
-    def __init__(self):
-        batch = raw_data('classification', batch_size=4)
-        self.items = [
-            dict(inputs=i, data_samples=s)
-            for i, s in zip(batch['inputs'], batch['data_samples'])
-        ]
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, index):
-        return self.items[index]
-
-
-def _runner(model, work_dir, wrapper=None, epochs=1, **kwargs):
-    wrapper = wrapper or 'mmfba.LocalLearningOptimWrapper'
-    return Runner(
-        model=model,
-        work_dir=str(work_dir),
-        train_dataloader=dict(
-            dataset=_Data(),
-            batch_size=2,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            collate_fn=dict(type='pseudo_collate'),
-        ),
-        optim_wrapper=dict(
-            type=wrapper, optimizer=dict(type='SGD', lr=0.01, momentum=0.9)
-        ),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        default_scope='mmpretrain',
-        default_hooks=dict(feature_bank=dict(type='mmfba.FeatureBankHook')),
-        experiment_name=f'{work_dir.name}_{len(list(work_dir.iterdir()))}',
-        log_level='ERROR',
-        **kwargs,
-    )
 
 
 def test_logs_the_bank_and_writes_plain_checkpoints(tmp_path):
@@ -58,7 +15,7 @@ def test_logs_the_bank_and_writes_plain_checkpoints(tmp_path):
         num_modules=3,
         auxiliary=dict(neck=dict(fusion='concat')),
     )
-    runner = _runner(model, tmp_path)
+    runner = make_runner(model, tmp_path)
     runner.train()
     assert any(isinstance(h, PlainCheckpointHook) for h in runner.hooks)
     history = runner.message_hub.log_scalars['train/bank_mib']
@@ -76,11 +33,11 @@ def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
         folder.mkdir()
         ema = dict(custom_hooks=[dict(type=EMAHook)])
         model = build('classification', num_modules=3)
-        _runner(model, folder, epochs=first, **ema).train()
+        make_runner(model, folder, epochs=first, **ema).train()
         if first == 1:
             # Other weights: all that counts has to come from the file.
             model = build('classification', num_modules=3, seed=5)
-            _runner(model, folder, epochs=2, resume=True, **ema).train()
+            make_runner(model, folder, epochs=2, resume=True, **ema).train()
         results.append(torch.load(folder / 'epoch_2.pth', weights_only=True))
     for part in ('state_dict', 'ema_state_dict'):
         assert results[0][part].keys() == results[1][part].keys()
@@ -117,7 +74,7 @@ def test_describes_what_each_module_trains_and_reads():
 def test_wrong_wrapper_is_refused_before_training(tmp_path):
     model = build('classification', num_modules=3)
     before = model.backbone.conv1.weight.clone()
-    runner = _runner(model, tmp_path, wrapper='OptimWrapper')
+    runner = make_runner(model, tmp_path, wrapper='OptimWrapper')
     with pytest.raises(TypeError, match='mmfba.LocalLearningOptimWrapper'):
         runner.train()
     assert model.backbone.conv1.weight.shape == before.shape
@@ -125,14 +82,16 @@ def test_wrong_wrapper_is_refused_before_training(tmp_path):
 
 
 def test_plain_model_is_refused(tmp_path):
-    runner = _runner(build('classification'), tmp_path, 'OptimWrapper')
+    runner = make_runner(build('classification'), tmp_path, 'OptimWrapper')
     with pytest.raises(TypeError, match='does no local learning'):
         runner.train()
 
 
 def test_activation_checkpointing_of_mmengine_is_refused(tmp_path):
     cfg = Config(dict(activation_checkpointing=['backbone.layer1']))
-    runner = _runner(build('classification', num_modules=3), tmp_path, cfg=cfg)
+    runner = make_runner(
+        build('classification', num_modules=3), tmp_path, cfg=cfg
+    )
     with pytest.raises(ValueError, match='remove the key'):
         runner.train()
 
@@ -140,6 +99,28 @@ def test_activation_checkpointing_of_mmengine_is_refused(tmp_path):
 def test_bank_is_freed_before_validation(tmp_path):
     model = build('classification', num_modules=3)
     model.learner.bank._features = {'left over': (torch.zeros(1), 0)}
-    runner = _runner(model, tmp_path)
+    runner = make_runner(model, tmp_path)
     FeatureBankHook().before_val(runner)
     assert len(model.learner.bank) == 0
+
+
+def test_resuming_with_other_cuts_is_refused(tmp_path):
+    model = build('classification', num_modules=3)
+    make_runner(model, tmp_path).train()
+    path = str(tmp_path / 'epoch_1.pth')
+    saved = torch.load(path, weights_only=True)['local_learning']
+    assert saved == dict(cuts=model.cuts) and len(model.cuts) == 2
+    other = build('classification', partition=['stem', 'layer2.0'])
+    runner = make_runner(
+        other, tmp_path, epochs=2, load_from=path, resume=True
+    )
+    with pytest.raises(ValueError) as error:
+        runner.train()
+    assert str(model.cuts) in str(error.value)
+    assert str(other.cuts) in str(error.value)
+    # The same cuts resume; other cuts may start from the weights.
+    same = build('classification', num_modules=3)
+    runner = make_runner(same, tmp_path, epochs=2, load_from=path, resume=True)
+    runner.train()
+    assert runner.epoch == 2
+    make_runner(other, tmp_path, load_from=path).train()

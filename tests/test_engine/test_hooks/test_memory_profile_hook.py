@@ -1,0 +1,62 @@
+# Copyright (c) mmfba authors.
+import pytest
+from local_models import build
+from tiny_runner import make_runner
+
+from mmfba.engine.hooks import MemoryProfileHook
+
+
+def scalars(runner, prefix='train/peak_mib'):
+    hub = runner.message_hub.log_scalars
+    return {k: v for k, v in hub.items() if k.startswith(prefix)}
+
+
+@pytest.mark.parametrize('interval, watched', [(1, 4), (2, 2), (3, 1)])
+def test_peaks_of_each_module_are_logged(tmp_path, interval, watched):
+    model = build('classification', num_modules=3)
+    hook = dict(type='mmfba.MemoryProfileHook', interval=interval)
+    runner = make_runner(model, tmp_path, epochs=2, custom_hooks=[hook])
+    runner.train()
+    found = scalars(runner)
+    assert list(found) == [
+        'train/peak_mib',
+        *(f'train/peak_mib_{i}' for i in range(3)),
+    ]
+    for values in found.values():
+        assert len(values.data[0]) == watched
+    whole, *modules = [v.current() for v in found.values()]
+    weights = sum(p.nbytes for p in model.parameters()) / 2**20
+    assert whole == pytest.approx(max(modules)) and min(modules) > weights
+    assert model.learner.on_module is None
+
+
+def test_plain_model(tmp_path):
+    model = build('classification')
+    hook = dict(type='mmfba.MemoryProfileHook', interval=1)
+    runner = make_runner(
+        model, tmp_path, wrapper='OptimWrapper', custom_hooks=[hook]
+    )
+    runner._hooks = [
+        h for h in runner.hooks if type(h).__name__ != 'FeatureBankHook'
+    ]
+    runner.train()
+    assert list(scalars(runner)) == ['train/peak_mib']
+
+
+def test_nothing_stays_after_a_broken_iteration(tmp_path):
+    model = build('classification', num_modules=3)
+    hook = MemoryProfileHook(interval=1)
+    runner = make_runner(model, tmp_path, custom_hooks=[hook])
+    loss, model.local_aux[1].loss = model.local_aux[1].loss, None
+    with pytest.raises(TypeError):
+        runner.train()
+    model.local_aux[1].loss = loss
+    hook.before_train_iter(runner, 0, {})
+    hook.after_train_iter(runner, 0)
+    assert hook._tracker is None and model.learner.on_module is None
+
+
+@pytest.mark.parametrize('interval', [0, -1, 2.5])
+def test_wrong_interval(interval):
+    with pytest.raises(ValueError, match=r'MemoryProfileHook\.interval='):
+        MemoryProfileHook(interval)
