@@ -17,6 +17,7 @@ def wide(**local_learning):
     cfg = config('detection', **local_learning)
     cfg.model.backbone.base_channels = 32
     cfg.model.neck.in_channels = [32, 64, 128, 256]
+    cfg.optim_wrapper.optimizer.momentum = 0  # its state is not predicted
     return cfg
 
 
