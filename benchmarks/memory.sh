@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The memory tables of docs/memory.md, on the meta device: about 20 minutes.
+# The memory tables of docs/memory.md, on the meta device: about 30 minutes.
 # benchmarks/memory.sh [PYTHON]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +21,12 @@ measure() {  # name config images height width options -- arms
 arms="bp cp checkpoint+chunk fba fba+chunk fba+balanced+chunk
     fba+chunk+checkpoint fba+tuned fba+tuned+update"
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" $arms accum2
+for scale in 2 4; do
+    measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
+        model.generator.upscale_factor=$scale \
+        bp checkpoint checkpoint+chunk fba fba+chunk fba+balanced+chunk \
+        fba+tuned fba+k16+chunk fba+k16+chunk+checkpoint
+done
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"
     if [ $depth = 34 ]; then
@@ -29,10 +35,4 @@ for depth in 34 50 101 152; do
     measure retinanet-r${depth}_72x320x320 $retinanet 72 320 320 "$options" \
         bp cp checkpoint+chunk8 fba fba+balanced+chunk8 \
         fba+balanced+chunk8+checkpoint accum9
-done
-for scale in 2 4; do
-    measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
-        model.generator.upscale_factor=$scale \
-        bp checkpoint checkpoint+chunk fba fba+chunk fba+balanced+chunk \
-        fba+tuned fba+k16+chunk fba+k16+chunk+checkpoint
 done

@@ -2,7 +2,7 @@
 """Exact forward and backward, some images at a time."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -68,15 +68,32 @@ def backward_by_chunks(
         if inspect is not None and start == 0:
             inspect([*live, total], leaves)
         backward(total)
-        for grad, leaf in zip(grads, leaves):
-            if leaf.grad is not None:
-                grad[rows] = leaf.grad
+        _collect(grads, leaves, rows)
         _add(logs, losses)
         # Or they would be alive while the next chunk runs.
         del pieces, leaves, losses, total
     if live:
-        torch.autograd.backward(live, grads)
+        _HandOver.apply(grads, *live).backward()
     return logs
+
+
+class _HandOver(torch.autograd.Function):
+    """Starts a backward from given gradients and keeps none of them.
+
+    ``torch.autograd.backward`` would hold all until it ends, though the first
+    operator of the backward is done with them.
+    """
+
+    @staticmethod
+    def forward(ctx, grads: List[Tensor], *live: Tensor) -> Tensor:
+        ctx.grads = grads
+        return live[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx, _: Tensor) -> Tuple[Optional[Tensor], ...]:
+        grads = tuple(ctx.grads)
+        ctx.grads.clear()
+        return (None, *grads)
 
 
 def _piece(feature: Optional[Tensor], rows: slice) -> Optional[Tensor]:
@@ -84,6 +101,14 @@ def _piece(feature: Optional[Tensor], rows: slice) -> Optional[Tensor]:
     if feature is None:
         return None
     return feature.detach()[rows].requires_grad_(feature.requires_grad)
+
+
+def _collect(
+    grads: Sequence[Tensor], leaves: Sequence[Tensor], rows: slice
+) -> None:
+    for grad, leaf in zip(grads, leaves):
+        if leaf.grad is not None:
+            grad[rows] = leaf.grad
 
 
 def _add(total: Dict[str, Tensor], values: Dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from torch import nn
 from toy_chain import assert_same, gradients, make_batch, make_model, total
 
 from mmfba.local import ImageWise, backward_by_chunks
+from mmfba.local.memory import PeakTracker
 
 INPUTS, TARGETS = make_batch()
 MODULES = ((0, 1), (1, 3), (3, 4))
@@ -99,3 +100,18 @@ def test_a_chunk_is_freed_before_the_next():
 
     backward_by_chunks(ImageWise((live, None), loss), 1, torch.Tensor.backward)
     assert alive == [[], [False], [False] * 2, [False] * 3]
+
+
+def test_gradients_of_features_are_not_held_through_the_backward():
+    x = torch.zeros(4, 1 << 16, requires_grad=True)
+    first, held = x * 1, []
+    live = first * 1
+    # When the gradient arrives at the second operator, the first is done
+    # with its own.
+    first.register_hook(lambda _: held.append(tracker.current))
+    part = ImageWise((live,), lambda f, _: dict(loss=f[0].sum()))
+    with PeakTracker().track(x, first, live) as tracker:
+        before = tracker.current
+        backward_by_chunks(part, 2, torch.Tensor.backward)
+    assert held[0] - before <= 1.1 * x.nbytes
+    assert x.grad.eq(1).all()
