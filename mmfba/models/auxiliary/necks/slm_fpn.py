@@ -37,7 +37,7 @@ class SLMFPN(BaseModule):
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
         out_channels (int, optional): Channels of the local FPN. Defaults to
-            None, a quarter of the main network's neck, but at least 32.
+            None, an eighth of the main network's neck, but at least 32.
 
     Raises:
         ValueError: If the main network's neck cannot be copied so.
@@ -164,4 +164,4 @@ class SLMFPN(BaseModule):
 
 def slim_channels(neck: Dict[str, Any]) -> int:
     """Channels of a slim copy of a neck."""
-    return min(neck['out_channels'], max(32, neck['out_channels'] // 4))
+    return min(neck['out_channels'], max(32, neck['out_channels'] // 8))
