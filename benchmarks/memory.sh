@@ -21,6 +21,9 @@ measure() {  # name config images height width options -- arms
 arms="bp cp checkpoint+chunk fba fba+chunk fba+balanced+chunk
     fba+chunk+checkpoint fba+tuned fba+tuned+update"
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" $arms accum2
+"$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
+    --shape 800 1344 --arms bp cp fba fba+chunk+checkpoint \
+    --cfg-options $lean --plot docs/images/memory.png
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \

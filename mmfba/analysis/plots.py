@@ -130,6 +130,8 @@ def _draw(axes: Axes, memory: np.ndarray, tags: list, color: str) -> None:
     axes.plot(
         progress, memory, color=color, linewidth=1.4, drawstyle='steps-post'
     )
+    if len(tags) == 1:  # the whole network
+        return
     ends = [start for start, _ in tags[1:]] + [len(memory) - 1]
     for i, ((start, name), end) in enumerate(zip(tags, ends, strict=False)):
         span = slice(start, end + 1)

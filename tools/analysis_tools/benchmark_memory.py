@@ -71,7 +71,8 @@ def main() -> None:
         title = f'{Path(args.config).stem}, {args.batch} images'
         if args.device != 'cuda':  # its allocator keeps no history
             plot_timelines(profiles, args.plot, title)
-        plot_pareto(rows, args.plot.with_stem(args.plot.stem + '_pareto'))
+        pareto = args.plot.with_stem(args.plot.stem + '_pareto')
+        plot_pareto(rows, pareto)
     show(rows)
 
 
