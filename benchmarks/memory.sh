@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The memory tables of docs/memory.md, on the meta device: about 30 minutes.
-# benchmarks/memory.sh [PYTHON]
+# benchmarks/memory.sh [PYTHON [NAME]], of the tables whose names have NAME.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python}
+only=${2:-}
 out=benchmarks/results/memory
 retinanet=configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py
 edsr=configs/fba/fba-k4_edsr_x2c64b16_1xb16-300k_div2k.py
@@ -13,17 +14,20 @@ lean=model.bbox_head.loss_cls.type=mmfba.LeanSigmoidFocalLoss
 measure() {  # name config images height width options -- arms
     local name=$1 config=$2 images=$3 height=$4 width=$5 options=$6
     shift 6
+    [[ $name == *"$only"* ]] || return 0
     "$python" tools/analysis_tools/benchmark_memory.py "$config" \
         --batch "$images" --shape "$height" "$width" --arms "$@" \
         --cfg-options $options --out "$out/$name.json"
 }
 
-arms="bp cp checkpoint+chunk fba fba+chunk fba+balanced+chunk
-    fba+chunk+checkpoint fba+tuned fba+tuned+update"
+arms="bp cp stem+checkpoint+chunk fba fba+chunk fba+balanced+chunk
+    fba+stem+balanced+chunk fba+chunk+checkpoint fba+stem+tuned"
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" $arms accum2
-"$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
-    --shape 800 1344 --arms bp cp fba fba+chunk+checkpoint \
-    --cfg-options $lean --plot docs/images/memory.png
+if [ -z "$only" ]; then
+    "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
+        --shape 800 1344 --arms bp cp fba fba+chunk+checkpoint \
+        --cfg-options $lean --plot docs/images/memory.png
+fi
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \
@@ -36,6 +40,6 @@ for depth in 34 50 101 152; do
         options+=" model.neck.in_channels=[64,128,256,512]"
     fi
     measure retinanet-r${depth}_72x320x320 $retinanet 72 320 320 "$options" \
-        bp cp checkpoint+chunk8 fba fba+balanced+chunk8 \
-        fba+balanced+chunk8+checkpoint accum9
+        bp cp stem+checkpoint+chunk8 fba fba+stem+balanced+chunk8 \
+        fba+stem+balanced+chunk8+checkpoint accum9
 done

@@ -4,7 +4,7 @@ from typing import Sequence
 from torch import nn
 
 from mmfba.local import partition_balanced
-from mmfba.models import LocalLearningOptions, build_chain
+from mmfba.models import LocalLearningOptions
 from mmfba.registry import TASK_UTILS
 
 from .unit_costs import measure_units
@@ -57,7 +57,7 @@ class BalancedPartition:
         costs = measure_units(
             model, options, self.batch_size, self.input_shape
         )
-        chain = build_chain(model.local_backbone, options.stem_unit)
+        chain = model.make_chain()
         num_modules = 4 if options.num_modules is None else options.num_modules
         ranges = partition_balanced(
             chain.units, num_modules, costs.peak, chain.first_trained()

@@ -23,7 +23,8 @@ def make_arm(
             ``fba`` (the config's own modules), ``bp`` if neither is given;
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
-            number), ``checkpoint`` (inside the modules), ``update`` (the
+            number), ``checkpoint`` (inside the modules), ``stem`` (lean),
+            ``update`` (the
             optimizer module by module), ``cp`` (upstream's ``with_cp``),
             ``amp``, and ``accum<n>`` (the batch in n micro-batches).
             ``tuned`` is ``balanced+chunk+checkpoint``.
@@ -68,6 +69,10 @@ def _cp(cfg: Config, *_) -> None:
             "after a cut: use 'fba+checkpoint'"
         )
     cfg.model.backbone.with_cp = True
+
+
+def _stem(cfg: Config, *_) -> None:
+    cfg.model.local_learning.lean_stem = True
 
 
 def _checkpoint(cfg: Config, *_) -> None:
@@ -117,6 +122,7 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     balanced=_balanced,
     chunk=_chunk,
     checkpoint=_checkpoint,
+    stem=_stem,
     update=_update,
     cp=_cp,
     accum=_accumulate,

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local import Chain, Step, Unit
 from mmfba.local.memory import PeakTracker
-from mmfba.models import LocalLearningOptions, build_chain
+from mmfba.models import LocalLearningOptions
 
 from .synthetic import make_batch, meta_targets
 
@@ -107,7 +107,7 @@ def measure_units(
     twin = copy.deepcopy(model).to('meta').train()
     twin.local_aux = None
     plain = list(twin.parameters()) + list(twin.buffers())
-    chain = build_chain(twin.local_backbone, options.stem_unit)
+    chain = twin.make_chain()
     cuts = [
         u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
     ]

@@ -22,6 +22,8 @@ class Unit:
         cuttable (bool): Whether a cut may fall after the unit. A stem that is
             no module of its own is not cuttable: it is trained with the unit
             that follows. Defaults to True.
+        recomputes (bool): Whether ``forward`` keeps only its input by itself.
+            Defaults to False.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Unit:
     forward: Callable[[Tensor], Tensor]
     modules: Tuple[nn.Module, ...]
     cuttable: bool = True
+    recomputes: bool = False
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that the unit trains."""

@@ -5,11 +5,11 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from mmfba.local import POOLED, LocalLearner, Step, probe_features
+from mmfba.local import POOLED, Chain, LocalLearner, Step, probe_features
 from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
-from .chains import build_chain
+from .chains import build_chain, with_lean_stem
 from .options import LocalLearningOptions
 
 
@@ -34,7 +34,7 @@ class LocalModel:
         Args:
             options (LocalLearningOptions): ``model.local_learning``.
         """
-        self.stem_unit, self.options = options.stem_unit, options
+        self.options = options
         main = self.main_model()
         chain = main.chain
         if isinstance(options.partition, Mapping):
@@ -92,6 +92,11 @@ class LocalModel:
         if options.taps is not None:
             _check_read(taps, self.learner.bank.read_names)
 
+    def make_chain(self) -> Chain:
+        """The backbone's chain, from its weights as they are now."""
+        chain = build_chain(self.local_backbone, self.options.stem_unit)
+        return with_lean_stem(chain) if self.options.lean_stem else chain
+
     def main_model(self) -> MainModel:
         """What auxiliary networks may look up."""
         raise NotImplementedError
@@ -107,7 +112,7 @@ class LocalModel:
 
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
-        chain = build_chain(self.local_backbone, self.stem_unit)
+        chain = self.make_chain()
         step = Step(self, chain, self.local_aux, targets)
         return self.learner.run(step, inputs)
 
@@ -146,7 +151,7 @@ class LocalModel:
     @property
     def cuts(self) -> List[str]:
         """list[str]: Names of the units that are cut after."""
-        units = build_chain(self.local_backbone, self.stem_unit).units
+        units = self.make_chain().units
         return [units[stop - 1].name for _, stop in self.learner.modules[:-1]]
 
     def describe(self) -> List[Dict[str, Any]]:
@@ -156,7 +161,7 @@ class LocalModel:
             list[dict]: Index, first and last unit, parameters of module and
             auxiliary network, and the bank entries that it reads.
         """
-        chain = build_chain(self.local_backbone, self.stem_unit)
+        chain = self.make_chain()
         rows = []
         for i, (start, stop) in enumerate(self.learner.modules):
             aux = self.local_aux[i] if i < len(self.local_aux) else None

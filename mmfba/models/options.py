@@ -30,6 +30,9 @@ class LocalLearningOptions:
             else ``'uniform'``.
         stem_unit (bool): Whether the stem counts as a unit of its own.
             Defaults to True.
+        lean_stem (bool): Whether the stem computes image by image and keeps
+            nothing but its input, see :func:`mmfba.local.lean_stem`. Defaults
+            to False.
         backward (str): ``'immediate'`` or ``'summed'``, see
             :class:`mmfba.local.LocalLearner`. Defaults to ``'immediate'``.
         timing (str): ``'causal'`` or ``'two_pass'``, see there. Defaults to
@@ -53,6 +56,7 @@ class LocalLearningOptions:
     num_modules: Optional[int] = None
     partition: Union[str, Sequence[str], Mapping[str, Any], None] = None
     stem_unit: bool = True
+    lean_stem: bool = False
     backward: str = 'immediate'
     timing: str = 'causal'
     taps: Optional[List[str]] = None

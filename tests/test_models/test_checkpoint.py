@@ -3,7 +3,7 @@
 
 import pytest
 import torch
-from local_models import build, gradients, losses
+from local_models import build, data, gradients, losses
 from torch import nn
 
 from mmfba.analysis.step_profile import profile_step
@@ -86,3 +86,38 @@ def test_same_dropout_masks():
         models.append(gradients(model))
     for name, grad in models[1].items():
         assert grad.equal(models[0][name]), name
+
+
+@pytest.mark.parametrize('num_modules', [1, 4])
+@pytest.mark.parametrize('checkpoint', [False, True])
+def test_lean_stem(num_modules, checkpoint):
+    models = [
+        build(
+            'detection',
+            num_modules=num_modules,
+            checkpoint=checkpoint,
+            lean_stem=lean,
+        ).double()
+        for lean in (True, False)
+    ]
+    for model in models:
+        model.data_preprocessor.float()
+        batch = data(model, 'detection')
+        batch['inputs'] = batch['inputs'].double()
+        model.parse_losses(model(**batch, mode='loss'))[0].backward()
+    expected = gradients(models[1])
+    for name, grad in gradients(models[0]).items():
+        torch.testing.assert_close(
+            grad, expected[name], rtol=1e-8, atol=1e-10, msg=name
+        )
+    for name, value in models[1].state_dict().items():
+        torch.testing.assert_close(
+            models[0].state_dict()[name], value, rtol=1e-9, atol=1e-10
+        )
+    assert models[0].backbone.bn1.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize('task', ['classification', 'super-resolution'])
+def test_lean_stem_refuses_another_stem(task):
+    with pytest.raises(ValueError, match=r'lean_stem: the stem is'):
+        build(task, num_modules=2, lean_stem=True)

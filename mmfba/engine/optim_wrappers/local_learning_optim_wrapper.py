@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Callable, Iterator, Optional
 
 import torch
@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmfba.local.precision import no_autocast
 from mmfba.registry import OPTIM_WRAPPERS
 
 UPDATES = ('step', 'module')
@@ -47,12 +48,7 @@ class LocalBackward:
         loss = self.scale_loss(loss)
         # Backward ops run in the type of their forward; autocast around
         # them is not supported, and its cache would keep this graph alive.
-        device = loss.device.type
-        with (
-            torch.autocast(device, enabled=False)
-            if torch.amp.is_autocast_available(device)
-            else nullcontext()  # the meta device
-        ):
+        with no_autocast(loss.device.type):
             self._propagate(loss)
         torch.clear_autocast_cache()
 

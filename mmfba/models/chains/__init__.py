@@ -5,7 +5,7 @@ Adapters find their backbone by name, so that importing them needs none of
 the OpenMMLab libraries.
 """
 
-from .builder import build_chain, register_chain
+from .builder import build_chain, register_chain, with_lean_stem
 from .edsr import edsr_chain
 from .msr_resnet import msr_resnet_chain
 from .resnet import cifar_resnet_chain, resnet_chain
@@ -19,4 +19,5 @@ __all__ = [
     'msr_resnet_chain',
     'register_chain',
     'resnet_chain',
+    'with_lean_stem',
 ]

@@ -1,10 +1,12 @@
 # Copyright (c) mmfba authors.
 from dataclasses import replace
+from functools import partial
 from typing import Callable, Dict
 
 from torch import nn
 
 from mmfba.local import Chain
+from mmfba.local.lean_stem import check_lean_stem, lean_stem
 
 ChainMaker = Callable[[nn.Module], Chain]
 _MAKERS: Dict[str, ChainMaker] = {}
@@ -53,6 +55,20 @@ def build_chain(backbone: nn.Module, stem_unit: bool = True) -> Chain:
         stem = replace(chain.units[0], cuttable=False)
         chain = replace(chain, units=(stem, *chain.units[1:]))
     return chain
+
+
+def with_lean_stem(chain: Chain) -> Chain:
+    """The same chain with a stem that keeps nothing but its input.
+
+    Raises:
+        ValueError: See :func:`mmfba.local.lean_stem.check_lean_stem`.
+    """
+    stem = chain.units[0]
+    check_lean_stem(stem.modules)
+    stem = replace(
+        stem, forward=partial(lean_stem, stem.modules), recomputes=True
+    )
+    return replace(chain, units=(stem, *chain.units[1:]))
 
 
 def _maker_of(backbone: type) -> ChainMaker:

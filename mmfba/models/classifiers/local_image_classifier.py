@@ -10,7 +10,6 @@ from mmfba.local import POOLED
 from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
-from ..chains import build_chain
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
@@ -57,7 +56,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         )
 
     def main_model(self) -> MainModel:
-        chain = build_chain(self.backbone, self.stem_unit)
+        chain = self.make_chain()
         return MainModel(
             self.backbone,
             chain,

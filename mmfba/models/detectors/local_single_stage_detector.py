@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
-from ..chains import build_chain
 from ..image_wise import (
     ImageWiseHeadLoss,
     check_image_wise_head,
@@ -62,7 +61,7 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         )
 
     def main_model(self) -> MainModel:
-        chain = build_chain(self.backbone, self.stem_unit)
+        chain = self.make_chain()
         read = _levels_read(getattr(self, 'neck', None), len(chain.outputs))
         outputs = tuple(
             name if i in read else None for i, name in enumerate(chain.outputs)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
-from ..chains import build_chain
 from ..image_wise import (
     ImageWisePixelLoss,
     check_image_wise_pixels,
@@ -59,7 +58,7 @@ class LocalEditModel(LocalModel, BaseEditModel):
         )
 
     def main_model(self) -> MainModel:
-        chain = build_chain(self.generator, self.stem_unit)
+        chain = self.make_chain()
         return MainModel(
             self.generator,
             chain,

@@ -1,0 +1,16 @@
+# Copyright (c) mmfba authors.
+from contextlib import nullcontext
+from typing import ContextManager
+
+import torch
+
+
+def no_autocast(device: str) -> ContextManager:
+    """A context without automatic mixed precision.
+
+    Args:
+        device (str): Type of the device; some, such as ``'meta'``, have none.
+    """
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
