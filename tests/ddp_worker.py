@@ -11,18 +11,18 @@ from mmengine.model import MMDistributedDataParallel
 from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 
 
-def train(rank, task, port):
+def train(rank, task, options, port):
     """Compare gradients with those of each rank alone, then weights."""
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    own = build(task, num_modules=3)
+    own = build(task, num_modules=3, **options)
     batch = data(own, task, seed=rank, batch_size=2)
     total, _ = own.parse_losses(own(**batch, mode='loss'))
     total.backward()
     expected = gradients(own)
 
     dist.init_process_group('gloo', rank=rank, world_size=2)
-    model = build(task, num_modules=3)
+    model = build(task, num_modules=3, **options)
     ddp = MMDistributedDataParallel(model, broadcast_buffers=False)
     wrapper = LocalLearningOptimWrapper(
         torch.optim.SGD(model.parameters(), lr=0.1)

@@ -10,12 +10,21 @@ from ddp_worker import train
 from local_models import TASKS
 
 
-@pytest.mark.parametrize('task', TASKS)
-def test_ranks_stay_equal_and_gradients_are_the_mean_of_their_own(task):
+@pytest.mark.parametrize(
+    'task, options',
+    [
+        *((task, {}) for task in TASKS),
+        ('super-resolution', dict(chunk=1)),
+        ('detection', dict(chunk=1, checkpoint=True, lean_stem=True)),
+    ],
+)
+def test_ranks_stay_equal_and_gradients_are_the_mean_of_their_own(
+    task, options
+):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    ranks = mp.spawn(train, args=(task, port), nprocs=2, join=False)
+    ranks = mp.spawn(train, args=(task, options, port), nprocs=2, join=False)
     deadline = time.monotonic() + 300
     while not ranks.join(timeout=5):
         if time.monotonic() > deadline:
