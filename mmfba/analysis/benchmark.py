@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -164,9 +164,3 @@ def _now(device: str) -> float:
     if device == 'cuda':
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def floor_module(profile: StepProfile) -> Optional[str]:
-    """Index of the local module that sets the peak, None if there is none."""
-    peaks = profile.peak_by_tag
-    return max(peaks, key=peaks.get) if peaks else None

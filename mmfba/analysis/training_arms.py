@@ -24,10 +24,9 @@ def make_arm(
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``checkpoint`` (inside the modules), ``stem`` (lean),
-            ``update`` (the
-            optimizer module by module), ``cp`` (upstream's ``with_cp``),
-            ``amp``, and ``accum<n>`` (the batch in n micro-batches).
-            ``tuned`` is ``balanced+chunk+checkpoint``.
+            ``update`` (the optimizer module by module), ``cp`` (upstream's
+            ``with_cp``), ``amp``, and ``accum<n>`` (the batch in n
+            micro-batches). ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
 
@@ -42,12 +41,13 @@ def make_arm(
     if 'fba' not in tokens:
         cfg.model.local_learning = dict(num_modules=1)
     for token in tokens:
-        name, number = re.fullmatch(r'(\D*)(\d*)', token).groups()
+        name, number = re.match(r'(\D*)(.*)', token).groups()
         needed = NUMBERED.get(name, False)
         if (
             name not in TOKENS
             or (needed and not number)
             or (number and name not in NUMBERED)
+            or not (number or '0').isdigit()
         ):
             raise ValueError(
                 f'arm {arm!r}: no token {token!r}; join some of '
@@ -84,8 +84,10 @@ def _chunk(cfg: Config, size: int, *_) -> None:
 
 
 def _num_modules(cfg: Config, count: int, *_) -> None:
-    cfg.model.local_learning.pop('partition', None)
-    cfg.model.local_learning.num_modules = count
+    options = cfg.model.local_learning
+    if isinstance(options.get('partition'), (list, tuple)):
+        options.pop('partition')  # explicit cuts have a K of their own
+    options.num_modules = count
 
 
 def _balanced(

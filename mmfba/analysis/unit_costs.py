@@ -24,7 +24,6 @@ class UnitCost:
 
     Attributes:
         name (str): The unit.
-        trained (bool): Whether it has a trained parameter.
         cuttable (bool): Whether a cut may fall after it.
         kept (int): What its forward leaves alive for the backward, its
             output included.
@@ -38,7 +37,6 @@ class UnitCost:
     """
 
     name: str
-    trained: bool = True
     cuttable: bool = True
     kept: int = 0
     backward: int = 0
@@ -181,7 +179,6 @@ def _known_costs(unit: Unit) -> UnitCost:
     trained = [p for p in unit.parameters() if p.requires_grad]
     return UnitCost(
         unit.name,
-        bool(trained),
         unit.cuttable,
         gradients=sum(p.nbytes for p in trained),
     )

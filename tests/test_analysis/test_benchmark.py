@@ -82,6 +82,7 @@ def test_bp_is_the_plain_network():
         ('nothing', "no token 'nothing'"),
         ('bp+k', "no token 'k'"),
         ('cp2', "no token 'cp2'"),
+        ('k2k', "no token 'k2k'"),
         ('accum9', 'a batch of 4 images'),
         ('accum1', 'a batch of 4 images'),
         ('fba+cp', r"'fba\+checkpoint'"),
