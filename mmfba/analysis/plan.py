@@ -2,7 +2,9 @@
 """What a training run will need, and how to make it fit."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -11,13 +13,13 @@ from .benchmark import ArmRun
 from .step_profile import StepProfile
 from .unit_costs import UnitCosts, measure_units
 
-# Cheap ones first: without recomputation, with it, and with more cuts.
-ARMS = (
-    ('fba',),
-    ('fba+chunk', 'fba+balanced', 'fba+balanced+chunk'),
-    ('fba+chunk+checkpoint', 'fba+tuned'),
-    ('fba+k8+tuned',),
-)
+# Tokens of an arm that cost little where the model accepts them.
+CHEAP = ('chunk', 'stem')
+# Then these, in turn: what is tried before the next costs fewer FLOPs.
+STEPS = ('', '+balanced', '+checkpoint', '+balanced+checkpoint')
+STEPS += ('+k8+balanced+checkpoint',)
+OPTIONS = dict(chunk='chunk=1', checkpoint='checkpoint=True')
+OPTIONS.update(stem='lean_stem=True')
 UNITS = {'': 1, 'B': 1, 'KIB': 2**10, 'MIB': 2**20, 'GIB': 2**30}
 UNITS.update(KB=10**3, MB=10**6, GB=10**9)
 
@@ -66,20 +68,37 @@ def measure_setting(
 ) -> Setting:
     """Measure one way to train on the meta device."""
     run = ArmRun(cfg, arm, batch_size, shape, 'meta')
-    key, cuts = 'model.local_learning', run.model.cuts
-    options = [f'{key}.partition=[{",".join(cuts)}]'] if cuts else []
-    options += [
-        f'{key}.{name}={value}'
-        for name, value in (('chunk', 1), ('checkpoint', True))
-        if name in arm or 'tuned' in arm
-    ]
+    cuts = run.model.cuts
+    options = [f'num_modules={len(cuts) + 1}']
+    options += [f'partition=[{",".join(cuts)}]'] if cuts else []
+    options += [OPTIONS[t] for t in arm.split('+') if t in OPTIONS]
+    options = [f'model.local_learning.{option}' for option in options]
     return Setting(arm, cuts, options, run.profile())
+
+
+def find_settings(
+    cfg: Config, batch_size: int, shape: tuple[int, int]
+) -> Iterator[Setting]:
+    """Ways to train that the model accepts, cheap ones first."""
+
+    def measure(arm: str) -> Optional[Setting]:
+        try:
+            return measure_setting(cfg, arm, batch_size, shape)
+        except ValueError:  # the model refuses it
+            return None
+
+    yield measure_setting(cfg, 'fba', batch_size, shape)
+    tokens = [t for t in CHEAP if measure(f'fba+{t}')]
+    for step in STEPS:
+        found = measure('+'.join(['fba', *tokens]) + step)
+        if found:
+            yield found
 
 
 def cheapest_setting(
     cfg: Config, batch_size: int, shape: tuple[int, int], budget: int
 ) -> Setting:
-    """The setting of fewest FLOPs that fits into a budget.
+    """The first of :func:`find_settings` that fits into a budget.
 
     Args:
         cfg (Config): A config of a local model.
@@ -91,11 +110,10 @@ def cheapest_setting(
         ValueError: If none fits: it names the least peak and its module.
     """
     found: list[Setting] = []
-    for arms in ARMS:
-        found += [measure_setting(cfg, a, batch_size, shape) for a in arms]
-        fitting = [s for s in found if s.profile.peak_bytes <= budget]
-        if fitting:
-            return min(fitting, key=lambda s: s.profile.flops)
+    for setting in find_settings(cfg, batch_size, shape):
+        if setting.profile.peak_bytes <= budget:
+            return setting
+        found.append(setting)
     least = min(found, key=lambda s: s.profile.peak_bytes)
     peaks = least.profile.peak_by_tag
     raise ValueError(

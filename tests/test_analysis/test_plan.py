@@ -7,6 +7,7 @@ from mmfba.analysis.benchmark import ArmRun
 from mmfba.analysis.plan import (
     cheapest_setting,
     describe_units,
+    find_settings,
     measure_setting,
     parse_bytes,
 )
@@ -22,16 +23,38 @@ def test_cheapest_setting_fits_and_its_options_give_it():
     budget = own.profile.peak_bytes - 1
     found = cheapest_setting(cfg, *STEP, budget)
     assert found.profile.peak_bytes <= budget
-    assert found.profile.flops >= own.profile.flops
+    assert 'chunk' in found.arm and 'stem' in found.arm
     # As a user pastes them.
     pairs = (option.split('=', 1) for option in found.options)
     cfg.merge_from_dict(
         {key: DictAction._parse_iterable(value) for key, value in pairs}
     )
-    cfg.model.local_learning.pop('num_modules')
     run = ArmRun(cfg, 'fba', *STEP, 'meta')
     assert run.model.cuts == found.cuts
     assert run.profile().peak_bytes == found.profile.peak_bytes
+
+
+def test_what_a_model_refuses_is_not_tried():
+    """Chunks and the lean stem are not for this classifier."""
+    cfg = config('classification', num_modules=3)
+    step = (8, (32, 32))
+    own, *others = find_settings(cfg, *step)
+    assert own.arm == 'fba'
+    assert [s.arm for s in others] == [
+        'fba',
+        'fba+balanced',
+        'fba+checkpoint',
+        'fba+balanced+checkpoint',
+        'fba+k8+balanced+checkpoint',
+    ]
+    assert len(others[-1].cuts) == 7
+    # Its options give it, though the config has another K.
+    pairs = (option.split('=', 1) for option in others[-1].options)
+    cfg.merge_from_dict(
+        {key: DictAction._parse_iterable(value) for key, value in pairs}
+    )
+    run = ArmRun(cfg, 'fba', *step, 'meta')
+    assert run.model.cuts == others[-1].cuts
 
 
 def test_budget_that_nothing_meets():
