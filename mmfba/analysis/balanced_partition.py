@@ -54,12 +54,21 @@ class BalancedPartition:
         Returns:
             list[str]: Names of the units to cut after.
         """
-        costs = measure_units(
-            model, options, self.batch_size, self.input_shape
-        )
-        chain = model.make_chain()
         num_modules = 4 if options.num_modules is None else options.num_modules
+        recomputed = options.checkpointed(num_modules)
+        checkpoint = [index in recomputed for index in range(num_modules)]
+        costs = {
+            choice: measure_units(
+                model, options, self.batch_size, self.input_shape, choice
+            )
+            for choice in set(checkpoint)
+        }
+
+        def peak(index: int, start: int, stop: int) -> int:
+            return costs[checkpoint[index]].peak(start, stop)
+
+        chain = model.make_chain()
         ranges = partition_balanced(
-            chain.units, num_modules, costs.peak, chain.first_trained()
+            chain.units, num_modules, peak, chain.first_trained()
         )
         return [chain.units[stop - 1].name for _, stop in ranges[:-1]]

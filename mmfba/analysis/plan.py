@@ -60,7 +60,9 @@ def describe_units(
     """Memory and FLOPs of each unit of a config's backbone."""
     run = ArmRun(cfg, 'fba', batch_size, shape, 'meta')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        return measure_units(run.model, run.model.options, batch_size, shape)
+        options = run.model.options
+        checkpoint = options.checkpoint is True
+        return measure_units(run.model, options, batch_size, shape, checkpoint)
 
 
 def measure_setting(

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Tuple
 from mmengine.config import Config
 
 TUNED = 'balanced+chunk+checkpoint'
-NUMBERED = dict(accum=True, k=True, chunk=False)
+NUMBERED = dict(accum=True, k=True, chunk=False, checkpoint=False)
 """Tokens with a number, and whether they need it."""
 
 
@@ -23,8 +23,8 @@ def make_arm(
             ``fba`` (the config's own modules), ``bp`` if neither is given;
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
-            number), ``checkpoint`` (inside the modules), ``stem`` (lean),
-            ``update`` (the optimizer module by module), ``cp`` (upstream's
+            number), ``checkpoint<n>`` (inside the first n modules, all
+            without a number), ``stem`` (lean), ``update`` (the optimizer module by module), ``cp`` (upstream's
             ``with_cp``), ``amp``, and ``accum<n>`` (the batch in n
             micro-batches). ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
@@ -75,8 +75,9 @@ def _stem(cfg: Config, *_) -> None:
     cfg.model.local_learning.lean_stem = True
 
 
-def _checkpoint(cfg: Config, *_) -> None:
-    cfg.model.local_learning.checkpoint = True
+def _checkpoint(cfg: Config, count: int, *_) -> None:
+    chosen = list(range(count)) if count else True
+    cfg.model.local_learning.checkpoint = chosen
 
 
 def _chunk(cfg: Config, size: int, *_) -> None:

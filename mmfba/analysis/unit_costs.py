@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local import Chain, Step, Unit
 from mmfba.local.memory import PeakTracker
+from mmfba.local.recompute import forward_recomputed
 from mmfba.models import LocalLearningOptions
 
 from .synthetic import make_batch, meta_targets
@@ -89,15 +90,17 @@ def measure_units(
     options: LocalLearningOptions,
     batch_size: int,
     shape: tuple[int, int],
+    checkpoint: bool,
 ) -> UnitCosts:
     """Measure every unit as a local module of its own.
 
     Args:
         model (nn.Module): A local model. It is copied, not changed.
-        options (LocalLearningOptions): Its options; the partition does not
-            matter.
+        options (LocalLearningOptions): Its options; those that depend on the
+            partition do not matter.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
+        checkpoint (bool): Whether units are run again in the backward.
 
     Returns:
         UnitCosts: Bytes are rounded to 512 per storage.
@@ -109,10 +112,11 @@ def measure_units(
     cuts = [
         u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
     ]
-    twin.init_local_learning(replace(options, loss_weight=1.0).with_cuts(cuts))
+    options = replace(options, loss_weight=1.0, checkpoint=checkpoint)
+    twin.init_local_learning(options.with_cuts(cuts))
     twin.to('meta')
     images, samples = make_batch(twin, batch_size, shape, 'meta')
-    recorder = _Recorder(chain)
+    recorder = _Recorder(chain, checkpoint)
     step = Step(twin, recorder.chain, twin.local_aux, samples)
     with meta_targets(twin), recorder.tracker:
         recorder.tracker.track(images, plain)
@@ -127,13 +131,16 @@ def measure_units(
 class _Recorder:
     """Watches a chain run: its units, and what follows them, in phases."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, checkpoint: bool) -> None:
         self.tracker = PeakTracker()
         self.costs = [_known_costs(unit) for unit in chain.units]
-        units = [
-            replace(unit, forward=partial(self._forward, i, unit.forward))
-            for i, unit in enumerate(chain.units)
-        ]
+        units = []
+        for i, unit in enumerate(chain.units):
+            forward = unit.forward
+            if checkpoint:
+                forward = partial(forward_recomputed, unit)
+            forward = partial(self._forward, i, forward)
+            units.append(replace(unit, forward=forward, recomputes=True))
         self.chain = replace(chain, units=tuple(units))
         self._alive = [0] * len(units)  # before each unit's forward
         self._phase: Optional[tuple[int, str]] = None
@@ -141,9 +148,6 @@ class _Recorder:
     def _forward(
         self, index: int, forward: Callable[[Tensor], Tensor], x: Tensor
     ) -> Tensor:
-        if self._phase is not None and self._phase[1] == 'backward':
-            if self._phase[0] >= index:
-                return forward(x)  # a recomputation
         self.end_phase()
         cost = self.costs[index]
         self._alive[index] = self.tracker.current

@@ -1,7 +1,14 @@
 # Copyright (c) mmfba authors.
 """The method itself. Knows torch only."""
 
-from .chain import INPUT, Chain, FeatureSpec, Unit, probe_features
+from .chain import (
+    INPUT,
+    Chain,
+    FeatureSpec,
+    Residual,
+    Unit,
+    probe_features,
+)
 from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import POOLED, FeatureBank
 from .learner import LocalLearner
@@ -21,6 +28,7 @@ __all__ = [
     'FeatureSpec',
     'ImageWise',
     'LocalLearner',
+    'Residual',
     'Step',
     'Unit',
     'backward_by_chunks',

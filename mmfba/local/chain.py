@@ -1,13 +1,40 @@
 # Copyright (c) mmfba authors.
 import copy
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+)
 
 import torch
 from torch import Tensor, nn
 
 INPUT = 'input'
 """Name under which the feature bank holds the network's input image."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A residual block's forward as its two paths, each of which can be
+    recomputed apart from the other.
+
+    Args:
+        branch (Callable): The residual function. Its output may be changed
+            in place.
+        shortcut (Callable, optional): The projection; None for the identity.
+        activation (Callable): What follows the sum of both; it may work in
+            place.
+    """
+
+    branch: Callable[[Tensor], Tensor]
+    shortcut: Optional[Callable[[Tensor], Tensor]]
+    activation: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -24,6 +51,8 @@ class Unit:
             that follows. Defaults to True.
         recomputes (bool): Whether ``forward`` keeps only its input by itself.
             Defaults to False.
+        residual (Residual, optional): ``forward`` in parts, where it is a
+            residual block. Defaults to None.
     """
 
     name: str
@@ -32,6 +61,7 @@ class Unit:
     modules: Tuple[nn.Module, ...]
     cuttable: bool = True
     recomputes: bool = False
+    residual: Optional[Residual] = None
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that the unit trains."""

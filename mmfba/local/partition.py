@@ -121,7 +121,7 @@ def partition_by_cuts(
 def partition_balanced(
     units: Sequence[Unit],
     num_modules: int,
-    peak: Callable[[int, int], float],
+    peak: Callable[[int, int, int], float],
     first: int = 0,
 ) -> Ranges:
     """Cut into the K modules whose largest peak is least.
@@ -131,8 +131,8 @@ def partition_balanced(
     Args:
         units (Sequence[Unit]): Units of the chain.
         num_modules (int): K, the last module included.
-        peak (Callable): ``peak(start, stop)`` of a module of the units
-            ``start`` to ``stop - 1``.
+        peak (Callable): ``peak(index, start, stop)`` of the module
+            ``index``, if its units are ``start`` to ``stop - 1``.
         first (int): Index of the first trained unit. Defaults to 0.
 
     Returns:
@@ -145,13 +145,13 @@ def partition_balanced(
     _check_num_modules(num_modules, len(stops), 'trained units')
     # best[stop]: cost and stops of the best partition that ends there.
     best = {first: (0.0, 0.0, ())}
-    for _ in range(num_modules):
+    for index in range(num_modules):
         longer: Dict[int, Tuple[float, float, Tuple[int, ...]]] = {}
         for stop in stops:
             for start, (top, total, chosen) in best.items():
                 if start >= stop:
                     continue
-                cost = peak(start, stop)
+                cost = peak(index, start, stop)
                 new = (max(top, cost), total + cost, (*chosen, stop))
                 longer[stop] = min(new, longer.get(stop, new))
         best = longer

@@ -15,7 +15,9 @@ def forward_recomputed(unit: Unit, x: Tensor) -> Tensor:
 
     The backward runs the forward again, with the same random numbers; running
     statistics move once. Non-reentrant, so that parameters get their gradient
-    although the input of a local module needs none.
+    although the input of a local module needs none. The two paths of a
+    residual block are recomputed one after the other: what is alive in the
+    backward is that of one of them.
 
     Args:
         unit (Unit): The unit.
@@ -26,7 +28,15 @@ def forward_recomputed(unit: Unit, x: Tensor) -> Tensor:
     """
     if unit.recomputes:
         return unit.forward(x)
-    return recomputed(unit.forward, x, unit.modules)
+    parts = unit.residual
+    if parts is None or not torch.is_grad_enabled():
+        return recomputed(unit.forward, x, unit.modules)
+    out = recomputed(parts.branch, x, unit.modules)
+    if parts.shortcut is not None:
+        out += recomputed(parts.shortcut, x, unit.modules)
+    else:
+        out += x
+    return parts.activation(out)
 
 
 def recomputed(

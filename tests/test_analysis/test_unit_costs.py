@@ -27,9 +27,11 @@ def peaks(cuts, **options):
     return list(profile.peak_by_tag.values()), profile.peak_bytes
 
 
-def costs(**options):
+def costs(checkpoint=False, **options):
     run = ArmRun(wide(num_modules=2, **options), 'fba', BATCH, SHAPE, 'meta')
-    return run.model, measure_units(run.model, run.model.options, BATCH, SHAPE)
+    return run.model, measure_units(
+        run.model, run.model.options, BATCH, SHAPE, checkpoint
+    )
 
 
 @pytest.mark.parametrize('checkpoint', [False, True])
@@ -71,6 +73,25 @@ def test_balanced_partition_is_near_the_best_of_all():
     assert run.profile().peak_bytes <= max(stages)
 
 
+def test_modules_that_recompute_get_more_units():
+    """Half of them: its balance differs from that of all or none."""
+    partition = dict(
+        type='mmfba.BalancedPartition', input_shape=SHAPE, batch_size=BATCH
+    )
+    best = min(
+        peaks([cut], chunk=1, checkpoint=[0])[1]
+        for cut in ('stem', 'layer1.0', 'layer1.1', 'layer2.0', 'layer2.1')
+    )
+    cfg = wide(partition=partition, num_modules=2, chunk=1, checkpoint=[0])
+    found = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
+    assert found.profile().peak_bytes <= 1.05 * best
+    cfg = wide(partition=partition, num_modules=2, chunk=1)
+    plain = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
+    names = [unit.name for unit in build_chain(found.model.backbone).units]
+    ends = [names.index(run.model.cuts[0]) for run in (found, plain)]
+    assert ends[0] > ends[1]
+
+
 def test_costs_by_hand():
     _, predicted = costs()
     stem, *_, last = predicted.units
@@ -88,7 +109,7 @@ def test_model_is_not_changed():
     model = build('detection', num_modules=3)
     before = copy.deepcopy(model.state_dict())
     modules = model.learner.modules
-    measure_units(model, model.options, 2, (64, 64))
+    measure_units(model, model.options, 2, (64, 64), True)
     assert model.learner.modules == modules
     for name, value in before.items():
         assert value.equal(model.state_dict()[name]), name
@@ -97,7 +118,7 @@ def test_model_is_not_changed():
 @pytest.mark.parametrize('task', ['classification', 'super-resolution'])
 def test_other_tasks(task):
     model = build(task, num_modules=3)
-    predicted = measure_units(model, model.options, 2, (32, 32))
+    predicted = measure_units(model, model.options, 2, (32, 32), False)
     assert all(unit.kept > 0 for unit in predicted.units)
     assert predicted.units[0].cuttable == (task == 'classification')
     model = build(

@@ -193,34 +193,38 @@ def test_balanced_is_best_of_all_partitions(num_modules):
     for _ in range(20):
         units = make_units((6,))
         cost = {
-            (start, stop): rng.choice([1, 2, 3, 5, 8, 13])
+            (index, start, stop): rng.choice([1, 2, 3, 5, 8, 13])
+            for index in range(num_modules)
             for start in range(7)
             for stop in range(start + 1, 8)
         }
 
-        def peak(start, stop, cost=cost):
-            return cost[start, stop]
+        def peak(*module, cost=cost):
+            return cost[module]
 
         best = min(
-            max(cost[pair] for pair in zip((0, *cuts), (*cuts, 7)))
+            max(
+                cost[module]
+                for module in zip(range(7), (0, *cuts), (*cuts, 7))
+            )
             for cuts in itertools.combinations(range(1, 7), num_modules - 1)
         )
         ranges = partition_balanced(units, num_modules, peak)
         assert len(ranges) == num_modules
         assert ranges[0][0] == 0 and ranges[-1][1] == 7
         assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:]))
-        assert max(cost[r] for r in ranges) == best
+        assert max(cost[i, *r] for i, r in enumerate(ranges)) == best
 
 
 def test_balanced_takes_the_least_sum_of_equal_peaks():
-    def peak(start, stop):
+    def peak(_, start, stop):
         return 9 if start == 0 else stop - start
 
     assert partition_balanced(make_units((3,)), 2, peak) == [(0, 3), (3, 4)]
 
 
 def test_balanced_respects_prefix_and_uncuttable_stem():
-    def peak(start, stop):
+    def peak(_, start, stop):
         return stop - start
 
     units = make_units((4,))

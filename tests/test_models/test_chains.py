@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import mmdet.models.backbones as mmdet
@@ -10,6 +11,8 @@ from mmagic.models.editors import EDSRNet, MSRResNet
 from torch import nn
 
 from mmfba.local import INPUT, Chain, Unit, probe_features
+from mmfba.local.memory import PeakTracker
+from mmfba.local.recompute import forward_recomputed
 from mmfba.models import build_chain, register_chain
 from mmfba.models.backbones import CIFARResNet
 from mmfba.models.chains import builder
@@ -97,10 +100,11 @@ def images(name):
     return torch.rand(2, 3, *size, generator=rng)
 
 
-def run(chain, x):
+def run(chain, x, recompute=False):
     features = {INPUT: x}
     for unit in chain.units:
-        x = features[unit.name] = unit.forward(x)
+        x = forward_recomputed(unit, x) if recompute else unit.forward(x)
+        features[unit.name] = x
     read = {name: features[name] for name in chain.outputs}
     return chain.finish(read)  # of nothing but what it says it reads
 
@@ -133,6 +137,52 @@ def test_equals_upstream_bit_for_bit(name, mode):
     ]
     assert bool(moved) == (mode == 'train' and name in BACKBONES)
     assert torch.equal(x, images(name))
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_recomputed_units_are_the_same_bit_for_bit(name):
+    nets, got = [make(name), make(name)], []
+    for net, recompute in zip(nets, (False, True)):
+        torch.manual_seed(2)  # drop path
+        outputs = as_tuple(run(build_chain(net), images(name), recompute))
+        sum(out.square().mean() for out in outputs).backward()
+        got.append(outputs)
+    for a, b in zip(*got):
+        assert torch.equal(a, b)
+    expected, found = (dict(net.named_parameters()) for net in nets)
+    for key, value in expected.items():
+        assert torch.equal(found[key].grad, value.grad), key
+    for key, value in nets[0].state_dict().items():
+        assert torch.equal(nets[1].state_dict()[key], value), key
+
+
+@pytest.mark.parametrize(
+    'name, blocks',
+    [
+        ('mmdet ResNet-50', 16),
+        ('mmpretrain ResNet-18 drop path', 8),
+        ('CIFARResNet-20', 9),
+        ('mmpretrain SEResNet-50', 0),  # has a forward of its own
+        ('EDSR x2', 0),
+    ],
+)
+def test_paths_of_residual_blocks(name, blocks):
+    units = build_chain(make(name)).units
+    assert sum(unit.residual is not None for unit in units) == blocks
+
+
+def test_a_path_of_a_block_at_a_time():
+    """With the projection alone less is alive than with the branch too."""
+    unit = build_chain(make('mmdet ResNet-50')).units[1]
+    x = torch.rand(2, 8, 64, 64)
+    peaks = []
+    for parts in (unit.residual, None):
+        out = forward_recomputed(replace(unit, residual=parts), x)
+        with PeakTracker().track(out) as tracker:
+            out.backward(torch.ones_like(out))
+            peaks.append(tracker.peak)
+        del out
+    assert peaks[1] - peaks[0] >= 0.9 * unit.forward(x).nbytes
 
 
 @pytest.mark.parametrize('name', NETWORKS)

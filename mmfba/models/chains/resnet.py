@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmfba.local import Chain, Unit
 
 from .builder import register_chain
+from .residual import residual_parts
 
 
 @register_chain('mmdet.ResNet', 'mmpretrain.ResNet')
@@ -51,7 +52,8 @@ def _chain(backbone: nn.Module, stem: Tuple[nn.Module, ...]) -> Chain:
     units, ends = [Unit('stem', 0, partial(_sequential, stem), stem)], []
     for stage, layer in enumerate(backbone.res_layers, start=1):
         for i, block in enumerate(getattr(backbone, layer)):
-            units.append(Unit(f'{layer}.{i}', stage, block, (block,)))
+            name, parts = f'{layer}.{i}', residual_parts(block)
+            units.append(Unit(name, stage, block, (block,), residual=parts))
         ends.append(units[-1].name)
     outputs = tuple(ends[i] for i in sorted(backbone.out_indices))
     return Chain(

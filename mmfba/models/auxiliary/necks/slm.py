@@ -5,8 +5,10 @@ from typing import Any, Dict
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
-from mmfba.local.recompute import recomputed
+from mmfba.local import Unit
+from mmfba.local.recompute import forward_recomputed
 
+from ...chains.residual import residual_parts
 from ..unit_spec import UnitSpec
 
 MODES = ('stage_chain', 'stage_tail')
@@ -70,11 +72,16 @@ class SLM(BaseModule):
         for stage, blocks in self.stages.items():
             for block in blocks:
                 if self.recompute:
-                    x = recomputed(block, x, [block])
+                    x = forward_recomputed(_as_unit(stage, block), x)
                 else:
                     x = block(x)
             features[int(stage)] = x
         return features
+
+
+def _as_unit(stage: str, block: nn.Module) -> Unit:
+    parts = residual_parts(block)
+    return Unit(stage, int(stage), block, (block,), residual=parts)
 
 
 def _width(channels: int, ratio: float) -> int:

@@ -1,0 +1,37 @@
+# Copyright (c) mmfba authors.
+from typing import Optional
+
+from torch import Tensor, nn
+
+from mmfba.local import Residual
+
+BLOCKS = ('mmdet.BasicBlock', 'mmdet.Bottleneck')
+BLOCKS += ('mmpretrain.BasicBlock', 'mmpretrain.Bottleneck')
+
+
+def residual_parts(block: nn.Module) -> Optional[Residual]:
+    """Branch and shortcut of a ResNet's block, as its forward runs them.
+
+    Args:
+        block (nn.Module): A residual block.
+
+    Returns:
+        Residual, optional: Its parts, None for a block of another kind.
+    """
+    if _definer(block) not in BLOCKS or getattr(block, 'with_plugins', False):
+        return None
+
+    def branch(x: Tensor) -> Tensor:
+        x = block.relu(block.norm1(block.conv1(x)))
+        x = block.norm2(block.conv2(x))
+        if hasattr(block, 'conv3'):
+            x = block.norm3(block.conv3(block.relu(x)))
+        return block.drop_path(x) if hasattr(block, 'drop_path') else x
+
+    return Residual(branch, block.downsample, block.relu)
+
+
+def _definer(block: nn.Module) -> str:
+    """Package and name of the class that defines the block's forward."""
+    cls = next(c for c in type(block).__mro__ if 'forward' in vars(c))
+    return f'{cls.__module__.split(".")[0]}.{cls.__name__}'
