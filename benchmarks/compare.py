@@ -10,8 +10,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from mmfba.analysis.arms import run_arm
 from mmfba.analysis.environment import describe_environment
+from mmfba.analysis.train_and_test import train_and_test
 
 
 def main() -> None:
@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument('--cfg-options', nargs='+', default=[])
     args = parser.parse_args()
     rows = [
-        run_arm(config, args.work_dir / Path(config).stem, args.cfg_options)
+        train_and_test(
+            config, args.work_dir / Path(config).stem, args.cfg_options
+        )
         for config in args.configs
     ]
     results = dict(

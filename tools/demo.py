@@ -17,11 +17,11 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.analysis.arms import run_arm, run_script
 from mmfba.analysis.detections import plot_detections
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_timelines
 from mmfba.analysis.step_profile import StepProfile, profile_config
+from mmfba.analysis.train_and_test import run_script, train_and_test
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
@@ -53,7 +53,7 @@ def main() -> None:
     run_script('tools/dataset_converters/digit_scenes.py')
 
     runs = {
-        arm: run_arm(config, work_dir / Path(config).parent.name)
+        arm: train_and_test(config, work_dir / Path(config).parent.name)
         for arm, config in ARMS.items()
     }
     profiles = {

@@ -3,8 +3,9 @@
 
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class ArmRun:
         shape: tuple[int, int],
         device: str,
     ) -> None:
-        self.arm, self.device = arm, device
+        self.device = device
         cfg = make_arm(cfg, arm, batch_size, shape)
         # It reads values, which the meta device has not.
         cfg.optim_wrapper.pop('clip_grad', None)
@@ -115,32 +116,59 @@ def benchmark(
             f'steps={steps}: on the meta device nothing is computed, so '
             'there is no time to measure: set --device cpu or cuda'
         )
+    return measure(
+        {
+            arm: partial(ArmRun, cfg, arm, batch_size, shape, device)
+            for arm in arms
+        },
+        steps,
+    )
+
+
+def measure(
+    arms: Mapping[str, Callable[[], ArmRun]], steps: int = 0
+) -> tuple[list[dict[str, Any]], dict[str, StepProfile]]:
+    """Measure arms; ratios refer to the first.
+
+    Args:
+        arms (Mapping[str, Callable]): What makes each arm, by its name.
+        steps (int): See :func:`benchmark`. Defaults to 0.
+
+    Returns:
+        tuple: See :func:`benchmark`.
+    """
     rows, profiles, runs = [], {}, []
-    for arm in arms:
-        run = ArmRun(cfg, arm, batch_size, shape, device)
-        profiles[arm] = run.profile()
-        rows.append(_row(run, profiles[arm], profiles['bp']))
+    for name, make in arms.items():
+        run = make()
+        profiles[name] = run.profile()
+        first = next(iter(profiles.values()))
+        rows.append(dict(arm=name, **_row(run, profiles[name], first)))
         if steps:
             runs.append(run)
         del run
-    for row, seconds in zip(rows, _interleaved(runs, steps)):
+    times = _interleaved(runs, steps)
+    for row, seconds in zip(rows, times):
         row['step_time_s'] = seconds
-        row['step_time_ratio'] = seconds / rows[0].get('step_time_s', seconds)
+        row['step_time_ratio'] = seconds / times[0]
     return rows, profiles
 
 
-def _row(run: ArmRun, profile: StepProfile, bp: StepProfile) -> dict[str, Any]:
-    static = profile.static_bytes
+def _row(
+    run: ArmRun, profile: StepProfile, first: StepProfile
+) -> dict[str, Any]:
+    model, static = run.model, profile.static_bytes
+    local = hasattr(model, 'learner')  # else the plain network
+    auxiliary = model.local_aux.parameters() if local else ()
     return dict(
-        arm=run.arm,
-        num_modules=run.model.learner.num_modules,
-        cuts=run.model.cuts,
+        num_modules=model.learner.num_modules if local else 1,
+        cuts=model.cuts if local else [],
+        aux_parameters=sum(p.numel() for p in auxiliary),
         peak_bytes=profile.peak_bytes,
         static_bytes=static,
         activation_bytes=profile.activation_bytes,
-        peak_ratio=profile.peak_bytes / bp.peak_bytes,
-        activation_ratio=profile.activation_bytes / bp.activation_bytes,
-        flops_ratio=profile.flops / bp.flops,
+        peak_ratio=profile.peak_bytes / first.peak_bytes,
+        activation_ratio=profile.activation_bytes / first.activation_bytes,
+        flops_ratio=profile.flops / first.flops,
         step_time_s=None,
         step_time_ratio=None,
         exact_bn=not run.ghost_bn,

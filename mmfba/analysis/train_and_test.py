@@ -1,0 +1,117 @@
+# Copyright (c) mmfba authors.
+"""Train and test a config with the project's tools, as a user would."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+from mmengine.config import Config
+
+_LOADING = threading.Lock()
+"""mmengine loads one config at a time."""
+
+
+def train_and_test(
+    config: str,
+    folder: Path,
+    options: Sequence[str] = (),
+    threads: Optional[int] = None,
+) -> Dict[str, Any]:
+    """Train and test a config, in one work directory.
+
+    Runs tools/train.py and tools/test.py of the current directory. What is
+    done already is not done again: a training that was broken off continues.
+    A training of another config in the same directory is thrown away.
+
+    Args:
+        config (str): Path of the config.
+        folder (Path): Work directory.
+        options (Sequence[str]): ``key=value`` pairs for ``--cfg-options``.
+            Defaults to ().
+        threads (int, optional): Threads of the tools, which then print to
+            ``folder/output.txt``. Defaults to None: PyTorch's choice of
+            threads, and the tools print as ever.
+
+    Returns:
+        dict: Config, checkpoint, metrics and seconds per iteration, the
+        median over the training log.
+
+    Raises:
+        SystemExit: If a tool fails.
+    """
+    extra = ['--cfg-options', *options] if options else []
+    stamp, result = folder / 'config.txt', folder / 'result.json'
+    with _LOADING:
+        text = '\n'.join([Config.fromfile(config).pretty_text, *options])
+    if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
+        shutil.rmtree(folder)
+    if result.exists():
+        return json.loads(result.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(text)
+    output = None if threads is None else folder / 'output.txt'
+
+    def run(*command: str) -> None:
+        run_script(*command, *extra, output=output, threads=threads)
+
+    run('tools/train.py', config, '--work-dir', str(folder), '--resume')
+    checkpoint = (folder / 'last_checkpoint').read_text()
+    test_dir = folder / 'test'
+    run('tools/test.py', config, checkpoint, '--work-dir', str(test_dir))
+    newest = max(test_dir.glob('*/*.json'), key=os.path.getmtime)
+    found = dict(
+        config=config,
+        checkpoint=checkpoint,
+        metrics=json.loads(newest.read_text().splitlines()[-1]),
+        seconds_per_iter=_seconds_per_iter(folder),
+    )
+    result.write_text(json.dumps(found, indent=1) + '\n')
+    return found
+
+
+def run_script(
+    *command: str,
+    output: Optional[Path] = None,
+    threads: Optional[int] = None,
+) -> None:
+    """Run a Python script.
+
+    Args:
+        *command (str): Its path and arguments.
+        output (Path, optional): A file to append what it prints to. Defaults
+            to None, it prints as ever.
+        threads (int, optional): Its threads. Defaults to None, its choice.
+
+    Raises:
+        SystemExit: If it fails: with its exit status, or with a message that
+            names ``output``.
+    """
+    env = dict(os.environ)
+    if threads is not None:
+        env['OMP_NUM_THREADS'] = str(threads)
+    command = [sys.executable, '-W', 'ignore', *command]
+    if output is None:
+        print(f'\n$ python {" ".join(command[3:])}', flush=True)
+        done = subprocess.run(command, env=env)
+        if done.returncode:
+            sys.exit(done.returncode)
+        return
+    with output.open('a') as stream:
+        done = subprocess.run(command, env=env, stdout=stream, stderr=stream)
+    if done.returncode:
+        raise SystemExit(f'failed, see {output}')
+
+
+def _seconds_per_iter(folder: Path) -> float:
+    lines = [
+        json.loads(line)
+        for log in folder.glob('*/vis_data/scalars.json')
+        for line in log.read_text().splitlines()
+    ]
+    return statistics.median(x['time'] for x in lines if 'loss' in x)
