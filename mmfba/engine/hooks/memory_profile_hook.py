@@ -3,12 +3,13 @@ from typing import Any, Dict, Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmfba.analysis.step_profile import tensors_in
 from mmfba.local.memory import CudaPeak, PeakTracker
 from mmfba.registry import HOOKS
+
+from ..unwrap import find_local_model
 
 
 @HOOKS.register_module()
@@ -66,9 +67,9 @@ class MemoryProfileHook(Hook):
                 list(tensors_in(data_batch)),
             )
         self._tracker.__enter__()
-        learner = _learner(runner)
-        if learner is not None:
-            learner.on_module = self._tracker.tag
+        model = find_local_model(runner.model)
+        if model is not None:
+            model.learner.on_module = self._tracker.tag
 
     def after_train_iter(
         self,
@@ -100,13 +101,7 @@ class MemoryProfileHook(Hook):
         tracker, self._tracker = self._tracker, None
         if tracker is not None:
             tracker.__exit__(None, None, None)
-            learner = _learner(runner)
-            if learner is not None:
-                learner.on_module = None
+            model = find_local_model(runner.model)
+            if model is not None:
+                model.learner.on_module = None
         return tracker
-
-
-def _learner(runner: Runner) -> Any:
-    model = runner.model
-    plain = model.module if is_model_wrapper(model) else model
-    return getattr(plain, 'learner', None)
