@@ -84,3 +84,18 @@ def test_no_gradients_no_graph():
 def test_other_stems_are_refused(parts):
     with pytest.raises(ValueError, match='lean_stem: the stem is'):
         check_lean_stem(tuple(parts(make_stem())))
+
+
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (dict(padding=3, padding_mode='reflect'), "padding_mode='reflect'"),
+        (dict(padding='same'), "padding='same'"),
+        (dict(padding='valid'), "padding='valid'"),
+    ],
+)
+def test_other_padding_is_refused(options, words):
+    stem = make_stem()
+    stem[0] = nn.Conv2d(3, 6, 7, bias=False, **options)
+    with pytest.raises(ValueError, match='lean_stem.*' + words):
+        check_lean_stem(tuple(stem))
