@@ -51,10 +51,12 @@ def check_lean_stem(modules: Tuple[nn.Module, ...]) -> None:
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
     names = [type(m).__name__ for m in modules]
     fits = len(modules) == 4 and all(map(isinstance, modules, kinds))
+    # A subclass may convolve with something else than its weight.
+    fits = fits and type(modules[0]) is nn.Conv2d
     if not fits or modules[0].bias is not None or not modules[1].affine:
         raise ValueError(
             f'local_learning.lean_stem: the stem is {names}; expected a '
-            'convolution without bias, BatchNorm2d, ReLU and MaxPool2d: leave '
+            'Conv2d without bias, BatchNorm2d, ReLU and MaxPool2d: leave '
             'lean_stem out, local_learning.checkpoint=[0] recomputes any stem'
         )
     conv = modules[0]
