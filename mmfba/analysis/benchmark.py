@@ -123,9 +123,9 @@ def benchmark(
         if steps:
             runs.append(run)
         del run
-    for row, seconds in zip(rows, _interleaved(runs, steps)):
-        row['step_time_s'] = seconds
-        row['step_time_ratio'] = seconds / rows[0].get('step_time_s', seconds)
+    times = _interleaved(runs, steps)
+    for row, seconds in zip(rows, times):
+        row.update(step_time_s=seconds, step_time_ratio=seconds / times[0])
     return rows, profiles
 
 
