@@ -57,6 +57,13 @@ def make_arm(
     return cfg
 
 
+def describe_tokens() -> str:
+    """The tokens as the help of a command line lists them."""
+    numbers = {True: '<n>', False: '[<n>]', None: ''}
+    names = [name + numbers[NUMBERED.get(name)] for name in TOKENS]
+    return ', '.join([*names, f'tuned (={TUNED})'])
+
+
 def _cp(cfg: Config, *_) -> None:
     if 'backbone' not in cfg.model:
         raise ValueError(

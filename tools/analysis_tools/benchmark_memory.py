@@ -15,6 +15,7 @@ from rich.table import Table
 from mmfba.analysis.benchmark import benchmark
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_pareto, plot_timelines
+from mmfba.analysis.training_arms import describe_tokens
 from mmfba.engine.command_line import (
     add_step_arguments,
     load_config,
@@ -33,8 +34,7 @@ def main() -> None:
         '--arms',
         nargs='+',
         default=ARMS,
-        help='tokens joined by +: bp or fba, k<n>, balanced, chunk, '
-        'checkpoint, cp, amp, accum<n>, tuned',
+        help=f'tokens joined by +: {describe_tokens()}',
     )
     parser.add_argument(
         '--device', choices=['meta', 'cpu', 'cuda'], default='meta'
