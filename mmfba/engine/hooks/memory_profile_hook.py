@@ -44,6 +44,29 @@ class MemoryProfileHook(Hook):
             )
         self.interval = interval
         self._tracker: Any = None
+        self._loop: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """See to it that watching ends with the iteration, however it ends.
+
+        MMEngine calls no hook after an exception, so the loop's own
+        iteration is wrapped.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        loop = runner.train_loop
+        if loop is self._loop:  # the Runner trains again
+            return
+        run_iter = loop.run_iter
+
+        def run_watched(*args, **kwargs) -> None:
+            try:
+                run_iter(*args, **kwargs)
+            finally:
+                self._stop(runner)
+
+        loop.run_iter, self._loop = run_watched, loop
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -55,7 +78,6 @@ class MemoryProfileHook(Hook):
             batch_idx (int): Index of the iteration in the epoch.
             data_batch (Any): The batch.
         """
-        self._stop(runner)  # an iteration may have been broken off
         if runner.iter % self.interval != min(1, self.interval - 1):
             return
         if torch.cuda.is_available():
