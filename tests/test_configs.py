@@ -39,7 +39,7 @@ def test_config_builds(path):
         assert _build(cfg).learner.backward == 'summed'
 
 
-@pytest.mark.parametrize('path', LOCAL, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_leaf_is_short(path):
     lines = [
         line

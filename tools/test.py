@@ -13,7 +13,11 @@ from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.runner import Runner
 
-from mmfba.engine.command_line import add_run_arguments, checkpoint_loading
+from mmfba.engine.command_line import (
+    add_run_arguments,
+    checkpoint_loading,
+    merge_run_arguments,
+)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -96,16 +100,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         ValueError: If the config lacks what ``--show``, ``--show-dir`` or
             ``--tta`` needs.
     """
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        stem = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('./work_dirs', stem)
-
+    merge_run_arguments(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.show or args.show_dir:

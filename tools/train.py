@@ -3,12 +3,15 @@
 
 import argparse
 import os
-import os.path as osp
 
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
-from mmfba.engine.command_line import add_run_arguments, checkpoint_loading
+from mmfba.engine.command_line import (
+    add_run_arguments,
+    checkpoint_loading,
+    merge_run_arguments,
+)
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -85,16 +88,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         ValueError: If the config lacks what ``--amp`` or ``--auto-scale-lr``
             needs.
     """
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        stem = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('./work_dirs', stem)
-
+    merge_run_arguments(cfg, args)
     if args.amp:
         _use_amp(cfg.optim_wrapper)
     if args.auto_scale_lr:

@@ -24,9 +24,10 @@ def make_arm(
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``checkpoint<n>`` (inside the first n modules, all
-            without a number), ``stem`` (lean), ``update`` (the optimizer module by module), ``cp`` (upstream's
-            ``with_cp``), ``amp``, and ``accum<n>`` (the batch in n
-            micro-batches). ``tuned`` is ``balanced+chunk+checkpoint``.
+            without a number), ``stem`` (lean), ``update`` (the optimizer
+            module by module), ``cp`` (upstream's ``with_cp``), ``amp``, and
+            ``accum<n>`` (the batch in n micro-batches). ``tuned`` is
+            ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
 
@@ -55,6 +56,13 @@ def make_arm(
             )
         TOKENS[name](cfg, int(number or 0), batch_size, shape)
     return cfg
+
+
+def describe_tokens() -> str:
+    """The tokens as the help of a command line lists them."""
+    numbers = {True: '<n>', False: '[<n>]', None: ''}
+    names = [name + numbers[NUMBERED.get(name)] for name in TOKENS]
+    return ', '.join([*names, f'tuned (={TUNED})'])
 
 
 def _cp(cfg: Config, *_) -> None:

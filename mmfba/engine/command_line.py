@@ -1,14 +1,29 @@
 # Copyright (c) mmfba authors.
-"""What the command lines of tools/train.py and tools/test.py share."""
+"""What the command lines of the tools share."""
 
 import argparse
 import os
+import os.path as osp
 import pickle
 import re
 from contextlib import contextmanager
 from typing import Iterator
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config that the command line names.
+
+    Args:
+        args (argparse.Namespace): With ``config`` and ``cfg_options``.
+
+    Returns:
+        Config: The config with the settings of ``--cfg-options``.
+    """
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    return cfg
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +39,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         'can run any code on this machine: use this only for files whose '
         'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, in the form key=value. Lists '
-        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
-        'with quotation marks and without white space',
-    )
+    _add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -40,6 +48,23 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes one spelling or the other.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def merge_run_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Write launcher, ``--cfg-options`` and work directory into a config.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        args (argparse.Namespace): Those of :func:`add_run_arguments`, with
+            ``config`` and ``work_dir``.
+    """
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options or {})
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        stem = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('./work_dirs', stem)
 
 
 @contextmanager
@@ -103,6 +128,7 @@ def add_step_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('H', 'W'),
         help="the network's input in pixels",
     )
+    _add_config_options(parser)
 
 
 @contextmanager
@@ -114,8 +140,19 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError) as error:
         raise SystemExit(f'error: {error}') from error
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, in the form key=value. Lists '
+        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
+        'with quotation marks and without white space',
+    )
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,6 @@
 from typing import Any, Iterator, Optional, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -34,8 +33,8 @@ def lean_stem(modules: Modules, x: Tensor) -> Tensor:
     with no_autocast(x.device.type):
         x = x.to(conv.weight.dtype)
         if norm.training:
-            mean, var = _batch_statistics(conv, x)
-            _move_statistics(norm, mean, var, x, conv)
+            mean, var, count = _batch_statistics(conv, x)
+            _move_statistics(norm, mean, var, count)
         else:
             mean, var = norm.running_mean, norm.running_var
         return _LeanStem.apply(
@@ -44,19 +43,30 @@ def lean_stem(modules: Modules, x: Tensor) -> Tensor:
 
 
 def check_lean_stem(modules: Tuple[nn.Module, ...]) -> None:
-    """Refuse a stem of other parts.
+    """Refuse a stem of other parts or with other padding.
 
     Raises:
-        ValueError: It names them.
+        ValueError: It names the parts or the padding.
     """
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
     names = [type(m).__name__ for m in modules]
     fits = len(modules) == 4 and all(map(isinstance, modules, kinds))
+    # A subclass may convolve with something else than its weight.
+    fits = fits and type(modules[0]) is nn.Conv2d
     if not fits or modules[0].bias is not None or not modules[1].affine:
         raise ValueError(
             f'local_learning.lean_stem: the stem is {names}; expected a '
-            'convolution without bias, BatchNorm2d, ReLU and MaxPool2d: leave '
+            'Conv2d without bias, BatchNorm2d, ReLU and MaxPool2d: leave '
             'lean_stem out, local_learning.checkpoint=[0] recomputes any stem'
+        )
+    conv = modules[0]
+    # The gradient of its weight is that of zero padding in pixels.
+    if conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
+        raise ValueError(
+            'local_learning.lean_stem: the convolution of the stem has '
+            f'padding={conv.padding!r}, padding_mode={conv.padding_mode!r}; '
+            "expected pixels of padding_mode='zeros': leave lean_stem out, "
+            'local_learning.checkpoint=[0] recomputes any stem'
         )
 
 
@@ -79,7 +89,7 @@ class _LeanStem(torch.autograd.Function):
         ctx.conv, ctx.pool, ctx.training = conv, pool, norm.training
         pieces = []
         for image in x.split(1):
-            y = _normalised(_convolve(conv, image, weight), mean, scale)
+            y = _normalised(conv(image), mean, scale)
             y = y.mul_(_channels(gamma)).add_(_channels(beta)).relu_()
             pieces.append(pool(y))
         return torch.cat(pieces)
@@ -92,7 +102,7 @@ class _LeanStem(torch.autograd.Function):
         def recomputed() -> Iterator[Tuple[Tensor, Tensor, Tensor]]:
             """Image, normalised map, and gradient behind the ReLU's input."""
             for image, piece in zip(x.split(1), grad.split(1)):
-                y = _normalised(_convolve(conv, image, weight), mean, scale)
+                y = _normalised(conv(image), mean, scale)
                 with torch.enable_grad():
                     z = y * _channels(gamma) + _channels(beta)
                     z = z.detach_().requires_grad_()
@@ -105,7 +115,7 @@ class _LeanStem(torch.autograd.Function):
         for _, y, slope in recomputed():
             d_gamma += (slope * y).sum((0, 2, 3))
             d_beta += slope.sum((0, 2, 3))
-            count += slope.numel() // slope.shape[1]
+            count += slope[:, 0].numel()
         d_weight = torch.zeros_like(weight)
         for image, y, slope in recomputed():
             if ctx.training:
@@ -124,18 +134,6 @@ class _LeanStem(torch.autograd.Function):
         return (None, d_weight, d_gamma, d_beta, *[None] * 5)
 
 
-def _convolve(conv: nn.Conv2d, image: Tensor, weight: Tensor) -> Tensor:
-    return F.conv2d(
-        image,
-        weight,
-        None,
-        conv.stride,
-        conv.padding,
-        conv.dilation,
-        conv.groups,
-    )
-
-
 def _normalised(y: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return y.sub_(_channels(mean)).mul_(_channels(scale))
 
@@ -145,22 +143,24 @@ def _channels(vector: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _batch_statistics(conv: nn.Conv2d, x: Tensor) -> Tuple[Tensor, Tensor]:
-    """Mean and biased variance over the batch, from those of each image."""
-    parts = [
-        torch.var_mean(
-            _convolve(conv, image, conv.weight), (0, 2, 3), correction=0
-        )
-        for image in x.split(1)
-    ]
+def _batch_statistics(
+    conv: nn.Conv2d, x: Tensor
+) -> Tuple[Tensor, Tensor, int]:
+    """Mean and biased variance over the batch, from those of each image, and
+    the number of values of a channel."""
+    parts, count = [], 0
+    for image in x.split(1):
+        y = conv(image)
+        parts.append(torch.var_mean(y, (0, 2, 3), correction=0))
+        count += y[:, 0].numel()
     variances, means = (torch.stack(part) for part in zip(*parts))
     mean = means.mean(0)
-    return mean, (variances + (means - mean) ** 2).mean(0)
+    return mean, (variances + (means - mean) ** 2).mean(0), count
 
 
 @torch.no_grad()
 def _move_statistics(
-    norm: _BatchNorm, mean: Tensor, var: Tensor, x: Tensor, conv: nn.Conv2d
+    norm: _BatchNorm, mean: Tensor, var: Tensor, count: int
 ) -> None:
     if not norm.track_running_stats:
         return
@@ -168,16 +168,5 @@ def _move_statistics(
     factor = norm.momentum
     if factor is None:  # the mean over all batches
         factor = 1 / float(norm.num_batches_tracked)
-    size = [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(
-            x.shape[2:],
-            conv.padding,
-            conv.dilation,
-            conv.kernel_size,
-            conv.stride,
-        )
-    ]
-    count = len(x) * size[0] * size[1]
     norm.running_mean.lerp_(mean, factor)
     norm.running_var.lerp_(var * (count / (count - 1)), factor)

@@ -5,12 +5,13 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from mmfba.local import POOLED, Chain, LocalLearner, Step, probe_features
+from mmfba.local import Chain, LocalLearner, Step, probe_features
 from mmfba.registry import MODELS, TASK_UTILS
 
-from .auxiliary import AuxiliaryNetwork, MainModel, UnitSpec
+from .auxiliary import MainModel, UnitSpec
 from .chains import build_chain, with_lean_stem
 from .options import LocalLearningOptions
+from .taps import check_read, check_taps, last_readers, readable
 
 
 class LocalModel:
@@ -49,7 +50,7 @@ class LocalModel:
         taps = options.taps
         if taps is None:
             taps = self.default_taps(main, cuts)
-        _check_taps(taps, chain.names)
+        check_taps(taps, chain.names)
         features = probe_features(main.backbone, build_chain)
 
         # Forked, so that the main weights, and all that is drawn later,
@@ -65,7 +66,7 @@ class LocalModel:
                                 num_modules=len(ranges),
                                 cut=features[cut],
                                 features=features,
-                                readable=_readable(
+                                readable=readable(
                                     taps, cut, chain.names, options.timing
                                 ),
                                 main=main,
@@ -78,7 +79,7 @@ class LocalModel:
             )
         self.learner = LocalLearner(
             ranges,
-            _last_readers(self.local_aux, main.outputs_read),
+            last_readers(self.local_aux, main.outputs_read),
             backward=options.backward,
             timing=options.timing,
             loss_weights=options.loss_weights(len(cuts)),
@@ -90,7 +91,7 @@ class LocalModel:
             for aux in self.local_aux:
                 aux.check_image_wise()
         if options.taps is not None:
-            _check_read(taps, self.learner.bank.read_names)
+            check_read(taps, self.learner.bank.read_names)
 
     def make_chain(self) -> Chain:
         """The backbone's chain, from its weights as they are now."""
@@ -207,47 +208,6 @@ def check_optim_wrapper(learner: LocalLearner, optim_wrapper: Any) -> None:
             f"optim_wrapper.type='{name}' does not run local backwards: set "
             f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper', or "
             "model.local_learning.backward='summed', which saves no memory"
-        )
-
-
-def _readable(
-    taps: List[str], cut: str, names: List[str], timing: str
-) -> tuple:
-    """Taps that hold something when the auxiliary network at a cut runs."""
-    before = names[: names.index(cut)] if timing == 'causal' else names
-    return tuple(t for t in taps if _base(t) in before and _base(t) != cut)
-
-
-def _last_readers(
-    auxiliaries: List[AuxiliaryNetwork], outputs: tuple
-) -> Mapping[str, int]:
-    last = {}
-    for i, aux in enumerate(auxiliaries):
-        last.update(dict.fromkeys(aux.reads, i))
-    last.update({n: len(auxiliaries) for n in outputs if n is not None})
-    return last
-
-
-def _base(tap: str) -> str:
-    return tap[: -len(POOLED)] if tap.endswith(POOLED) else tap
-
-
-def _check_taps(taps: List[str], names: List[str]) -> None:
-    for tap in taps:
-        if _base(tap) not in names:
-            raise ValueError(
-                f'local_learning.taps: no feature {tap!r}; '
-                f'choose from {names}, each also with {POOLED!r}'
-            )
-
-
-def _check_read(taps: List[str], read: List[str]) -> None:
-    unread = [tap for tap in taps if tap not in read]
-    if unread:
-        raise ValueError(
-            f'local_learning.taps: nobody reads {unread}: leave them out, or '
-            "set auxiliary.neck.fusion or timing='two_pass' so that an "
-            'auxiliary network can read them'
         )
 
 

@@ -4,7 +4,7 @@ import torch
 from local_models import config, gradients
 
 from mmfba.analysis.benchmark import ArmRun, benchmark
-from mmfba.analysis.training_arms import make_arm
+from mmfba.analysis.training_arms import TOKENS, describe_tokens, make_arm
 
 SHAPE = (128, 160)
 tasks = pytest.mark.parametrize(
@@ -91,6 +91,12 @@ def test_bp_is_the_plain_network():
 def test_wrong_arm(arm, words):
     with pytest.raises(ValueError, match=words):
         make_arm(config('detection', num_modules=3), arm, 4, SHAPE)
+
+
+def test_help_names_every_token():
+    names = describe_tokens().split(', ')
+    assert {'bp', 'k<n>', 'chunk[<n>]', 'stem', 'update'} < set(names)
+    assert len(names) == len(TOKENS) + 1
 
 
 def test_cp_needs_a_backbone():

@@ -23,6 +23,13 @@ def make_stem(momentum=0.1, **options):
     return stem.double()
 
 
+class StandardisedConv(nn.Conv2d):
+    """As mmcv's ConvWS2d, it convolves with a function of its weight."""
+
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, weight - weight.mean(), bias)
+
+
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('momentum', [0.1, None])
 @pytest.mark.parametrize('size', [(3, 33, 40), (1, 16, 24)])
@@ -79,8 +86,26 @@ def test_no_gradients_no_graph():
         lambda s: s[:3],
         lambda s: nn.Sequential(s[0], nn.GroupNorm(2, 6), s[2], s[3]),
         lambda s: nn.Sequential(nn.Conv2d(3, 6, 3), s[1], s[2], s[3]),
+        lambda s: nn.Sequential(
+            StandardisedConv(3, 6, 3, bias=False), s[1], s[2], s[3]
+        ),
     ],
 )
 def test_other_stems_are_refused(parts):
     with pytest.raises(ValueError, match='lean_stem: the stem is'):
         check_lean_stem(tuple(parts(make_stem())))
+
+
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (dict(padding=3, padding_mode='reflect'), "padding_mode='reflect'"),
+        (dict(padding='same'), "padding='same'"),
+        (dict(padding='valid'), "padding='valid'"),
+    ],
+)
+def test_other_padding_is_refused(options, words):
+    stem = make_stem()
+    stem[0] = nn.Conv2d(3, 6, 7, bias=False, **options)
+    with pytest.raises(ValueError, match='lean_stem.*' + words):
+        check_lean_stem(tuple(stem))

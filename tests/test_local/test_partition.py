@@ -213,7 +213,7 @@ def test_balanced_is_best_of_all_partitions(num_modules):
         assert len(ranges) == num_modules
         assert ranges[0][0] == 0 and ranges[-1][1] == 7
         assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:]))
-        assert max(cost[i, *r] for i, r in enumerate(ranges)) == best
+        assert max(cost[(i, *r)] for i, r in enumerate(ranges)) == best
 
 
 def test_balanced_takes_the_least_sum_of_equal_peaks():

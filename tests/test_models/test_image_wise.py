@@ -5,7 +5,7 @@ import copy
 
 import pytest
 import torch
-from local_models import build, data, gradients, losses
+from local_models import build, data, gradients, losses, raw_data
 from mmdet.testing import demo_mm_inputs
 
 from mmfba.models.image_wise import ImageWiseHeadLoss, ImageWisePixelLoss
@@ -26,19 +26,25 @@ SHARED = dict(
 tasks = pytest.mark.parametrize('task', list(SHARED))
 
 
-def assert_same_step(model, whole, task, tolerance=1e-10, **batch):
-    total, logs = losses(model, task, **batch)
-    expected, expected_logs = losses(whole, task, **batch)
-    total.backward()
-    expected.backward()
-    assert total.item() == pytest.approx(expected.item(), rel=tolerance)
-    for name, value in expected_logs.items():
-        got = logs[name]
-        assert float(got) == pytest.approx(float(value), rel=tolerance), name
-    grads = gradients(model)
-    for name, grad in gradients(whole).items():
+def assert_same_step(model, whole, batch, tolerance=1e-10):
+    """One step of both on a batch as the data loader gives it."""
+    logs, grads = [], []
+    for m in (model, whole):
+        processed = m.data_preprocessor(copy.deepcopy(batch), True)
+        total, values = m.parse_losses(m(**processed, mode='loss'))
+        total.backward()
+        logs.append(values)
+        grads.append(gradients(m))
+    for name, value in logs[1].items():
+        got = float(logs[0][name])
+        assert got == pytest.approx(float(value), rel=tolerance), name
+    for name, grad in grads[1].items():
         torch.testing.assert_close(
-            grads[name], grad, rtol=tolerance, atol=tolerance * 0.01, msg=name
+            grads[0][name],
+            grad,
+            rtol=tolerance,
+            atol=tolerance * 0.01,
+            msg=name,
         )
 
 
@@ -49,7 +55,7 @@ def test_gradients_equal_those_of_the_whole_batch(task, arm, chunk):
     options = ARMS.get(arm) or dict(num_modules=3, auxiliary=SHARED[task])
     model = build(task, chunk=chunk, **options).double()
     whole = build(task, **options).double()
-    assert_same_step(model, whole, task)
+    assert_same_step(model, whole, raw_data(task))
 
 
 def test_images_of_several_sizes_and_one_without_boxes():
@@ -63,16 +69,7 @@ def test_images_of_several_sizes_and_one_without_boxes():
         num_items=[3, 1, 0, 7, 2],
         num_classes=4,
     )
-    grads = []
-    for model in models:
-        processed = model.data_preprocessor(copy.deepcopy(batch), True)
-        total, _ = model.parse_losses(model(**processed, mode='loss'))
-        total.backward()
-        grads.append(gradients(model))
-    for name, grad in grads[1].items():
-        torch.testing.assert_close(
-            grads[0][name], grad, rtol=1e-10, atol=1e-12, msg=name
-        )
+    assert_same_step(*models, batch)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +89,7 @@ def test_options_of_the_head(head):
         for o in (dict(chunk=1), {})
     ]
     # Sums in another order, over large losses in single precision.
-    assert_same_step(*models, 'detection', 1e-6)
+    assert_same_step(*models, raw_data('detection'), 1e-6)
 
 
 @pytest.mark.parametrize('boxes', [[3, 1, 0, 7, 2], [0, 0, 0, 0, 0]])
@@ -115,17 +112,8 @@ def test_fcos(options, boxes):
     batch = demo_mm_inputs(
         5, [[3, 96, 96]] * 5, num_items=boxes, num_classes=4
     )
-    grads = []
-    for model in models:
-        processed = model.data_preprocessor(copy.deepcopy(batch), True)
-        total, _ = model.parse_losses(model(**processed, mode='loss'))
-        total.backward()
-        grads.append(gradients(model))
     # The head sums centerness in single precision.
-    for name, grad in grads[1].items():
-        torch.testing.assert_close(
-            grads[0][name], grad, rtol=1e-5, atol=1e-7, msg=name
-        )
+    assert_same_step(*models, batch, 1e-5)
 
 
 @tasks

@@ -9,14 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
-from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
 from mmfba.analysis.benchmark import benchmark
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_pareto, plot_timelines
-from mmfba.engine.command_line import add_step_arguments, one_line_errors
+from mmfba.analysis.training_arms import describe_tokens
+from mmfba.engine.command_line import (
+    add_step_arguments,
+    load_config,
+    one_line_errors,
+)
 
 ARMS = ['bp', 'cp', 'checkpoint+chunk', 'fba', 'fba+balanced+chunk']
 ARMS += ['fba+tuned']
@@ -30,8 +34,7 @@ def main() -> None:
         '--arms',
         nargs='+',
         default=ARMS,
-        help='tokens joined by +: bp or fba, k<n>, balanced, chunk, '
-        'checkpoint, cp, amp, accum<n>, tuned',
+        help=f'tokens joined by +: {describe_tokens()}',
     )
     parser.add_argument(
         '--device', choices=['meta', 'cpu', 'cuda'], default='meta'
@@ -42,13 +45,9 @@ def main() -> None:
     parser.add_argument('--out', type=Path, help='write a JSON file')
     parser.add_argument('--plot', type=Path, help='write a picture (PNG)')
     parser.add_argument('--note', help='a remark to keep with the results')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='key=value pairs'
-    )
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = load_config(args)
     with one_line_errors():
         rows, profiles = benchmark(
             cfg, args.arms, args.batch, args.shape, args.device, args.steps

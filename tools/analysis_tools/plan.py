@@ -8,7 +8,6 @@ import argparse
 import logging
 import shlex
 
-from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +19,11 @@ from mmfba.analysis.plan import (
     parse_bytes,
 )
 from mmfba.analysis.unit_costs import UnitCosts
-from mmfba.engine.command_line import add_step_arguments, one_line_errors
+from mmfba.engine.command_line import (
+    add_step_arguments,
+    load_config,
+    one_line_errors,
+)
 
 MIB = 2**20
 
@@ -30,13 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     add_step_arguments(parser)
     parser.add_argument('--budget', help='what may be used, such as 8GiB')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='key=value pairs'
-    )
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = load_config(args)
     step = (args.batch, tuple(args.shape))
     console = Console(width=100)
     with one_line_errors():

@@ -3,14 +3,14 @@ from io import StringIO
 from typing import Any, Dict, List, Optional
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.models.local_model import LocalModel, check_optim_wrapper
+from mmfba.models.local_model import check_optim_wrapper
 from mmfba.registry import HOOKS
 
+from ..unwrap import find_local_model, get_local_model
 from .plain_checkpoint_hook import PlainCheckpointHook
 
 
@@ -59,8 +59,8 @@ class FeatureBankHook(Hook):
             runner (Runner): The runner.
             checkpoint (dict): What is saved.
         """
-        model = _plain(runner)
-        if isinstance(model, LocalModel):
+        model = find_local_model(runner.model)
+        if model is not None:
             checkpoint['local_learning'] = dict(cuts=model.cuts)
 
     def after_load_checkpoint(
@@ -76,8 +76,8 @@ class FeatureBankHook(Hook):
             ValueError: It names the cuts of both.
         """
         cuts = checkpoint.get('local_learning', {}).get('cuts')
-        model = _plain(runner)
-        if cuts is None or not (runner._resume and hasattr(model, 'cuts')):
+        model = find_local_model(runner.model)
+        if cuts is None or model is None or not runner._resume:
             return
         if cuts != model.cuts:
             raise ValueError(
@@ -97,15 +97,9 @@ class FeatureBankHook(Hook):
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
         """
-        model = _plain(runner)
-        if not isinstance(model, LocalModel):
-            raise TypeError(
-                'default_hooks.feature_bank: the model '
-                f'{type(model).__name__} does no local learning: remove the '
-                'hook, or set one of model.type='
-                "'mmfba.LocalImageClassifier', "
-                "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'"
-            )
+        model = get_local_model(
+            runner.model, 'default_hooks.feature_bank', 'remove the hook'
+        )
         check_optim_wrapper(model.learner, runner.optim_wrapper)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
@@ -130,8 +124,10 @@ class FeatureBankHook(Hook):
             data_batch (Any): Not used.
             outputs (dict, optional): Not used.
         """
-        size = _plain(runner).learner.peak_bank_bytes / 2**20
-        runner.message_hub.update_scalar('train/bank_mib', size)
+        learner = find_local_model(runner.model).learner
+        runner.message_hub.update_scalar(
+            'train/bank_mib', learner.peak_bank_bytes / 2**20
+        )
 
     def before_val(self, runner: Runner) -> None:
         """Free the bank, also if the last training step was broken off.
@@ -139,14 +135,9 @@ class FeatureBankHook(Hook):
         Args:
             runner (Runner): The runner.
         """
-        model = _plain(runner)
-        if isinstance(model, LocalModel):
+        model = find_local_model(runner.model)
+        if model is not None:
             model.learner.bank.clear()
-
-
-def _plain(runner: Runner) -> Any:
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model
 
 
 def _format(rows: List[Dict[str, Any]]) -> str:

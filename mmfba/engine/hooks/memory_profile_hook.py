@@ -3,12 +3,13 @@ from typing import Any, Dict, Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmfba.analysis.step_profile import tensors_in
 from mmfba.local.memory import CudaPeak, PeakTracker
 from mmfba.registry import HOOKS
+
+from ..unwrap import find_local_model
 
 
 @HOOKS.register_module()
@@ -43,6 +44,29 @@ class MemoryProfileHook(Hook):
             )
         self.interval = interval
         self._tracker: Any = None
+        self._loop: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """See to it that watching ends with the iteration, however it ends.
+
+        MMEngine calls no hook after an exception, so the loop's own
+        iteration is wrapped.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        loop = runner.train_loop
+        if loop is self._loop:  # the Runner trains again
+            return
+        run_iter = loop.run_iter
+
+        def run_watched(*args, **kwargs) -> None:
+            try:
+                run_iter(*args, **kwargs)
+            finally:
+                self._stop(runner)
+
+        loop.run_iter, self._loop = run_watched, loop
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -54,7 +78,6 @@ class MemoryProfileHook(Hook):
             batch_idx (int): Index of the iteration in the epoch.
             data_batch (Any): The batch.
         """
-        self._stop(runner)  # an iteration may have been broken off
         if runner.iter % self.interval != min(1, self.interval - 1):
             return
         if torch.cuda.is_available():
@@ -66,9 +89,9 @@ class MemoryProfileHook(Hook):
                 list(tensors_in(data_batch)),
             )
         self._tracker.__enter__()
-        learner = _learner(runner)
-        if learner is not None:
-            learner.on_module = self._tracker.tag
+        model = find_local_model(runner.model)
+        if model is not None:
+            model.learner.on_module = self._tracker.tag
 
     def after_train_iter(
         self,
@@ -100,13 +123,7 @@ class MemoryProfileHook(Hook):
         tracker, self._tracker = self._tracker, None
         if tracker is not None:
             tracker.__exit__(None, None, None)
-            learner = _learner(runner)
-            if learner is not None:
-                learner.on_module = None
+            model = find_local_model(runner.model)
+            if model is not None:
+                model.learner.on_module = None
         return tracker
-
-
-def _learner(runner: Runner) -> Any:
-    model = runner.model
-    plain = model.module if is_model_wrapper(model) else model
-    return getattr(plain, 'learner', None)

@@ -4,12 +4,13 @@ from typing import Callable, Iterator, Optional
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.local.precision import no_autocast
 from mmfba.registry import OPTIM_WRAPPERS
+
+from ..unwrap import get_local_model
 
 UPDATES = ('step', 'module')
 
@@ -29,7 +30,9 @@ class LocalBackward:
         Args:
             model (nn.Module): The model or its distributed wrapper.
         """
-        plain = _local_model(model)
+        plain = get_local_model(
+            model, 'optim_wrapper.type', "use 'OptimWrapper'"
+        )
         done = self._module_done(plain)
         with super().optim_context(model):
             with plain.learner.lend_backward(self.local_backward, done):
@@ -107,15 +110,3 @@ def _refuse(reason: str) -> None:
         f"optim_wrapper.update_by='module': {reason}, so gradients cannot be "
         "freed module by module: use update_by='step'"
     )
-
-
-def _local_model(model: nn.Module) -> nn.Module:
-    plain = model.module if is_model_wrapper(model) else model
-    if not hasattr(plain, 'learner'):
-        raise TypeError(
-            f'optim_wrapper.type: the model {type(plain).__name__} does no '
-            "local learning: use 'OptimWrapper', or one of "
-            "model.type='mmfba.LocalImageClassifier', "
-            "'mmfba.LocalSingleStageDetector' and 'mmfba.LocalEditModel'"
-        )
-    return plain

@@ -1,7 +1,9 @@
 # Copyright (c) mmfba authors.
 import pytest
+import torch
 from local_models import build
 from tiny_runner import make_runner
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from mmfba.engine.hooks import MemoryProfileHook
 
@@ -48,12 +50,17 @@ def test_nothing_stays_after_a_broken_iteration(tmp_path):
     hook = MemoryProfileHook(interval=1)
     runner = make_runner(model, tmp_path, custom_hooks=[hook])
     loss, model.local_aux[1].loss = model.local_aux[1].loss, None
+    resize = torch.UntypedStorage.resize_
     with pytest.raises(TypeError):
         runner.train()
+    assert _get_current_dispatch_mode() is None
+    assert torch.UntypedStorage.resize_ is resize
+    assert model.learner.on_module is None
+    # The same Runner goes on.
     model.local_aux[1].loss = loss
-    hook.before_train_iter(runner, 0, {})
-    hook.after_train_iter(runner, 0)
-    assert hook._tracker is None and model.learner.on_module is None
+    runner.train()
+    assert len(scalars(runner)['train/peak_mib'].data[0]) == 2
+    assert _get_current_dispatch_mode() is None
 
 
 @pytest.mark.parametrize('interval', [0, -1, 2.5])

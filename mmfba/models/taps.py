@@ -1,0 +1,91 @@
+# Copyright (c) mmfba authors.
+"""Which features go into the bank, and who reads them."""
+
+from typing import Dict, Optional, Sequence, Tuple
+
+from mmfba.local import POOLED
+
+from .auxiliary import AuxiliaryNetwork
+
+
+def check_taps(taps: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a tap that is no feature of the backbone.
+
+    Args:
+        taps (Sequence[str]): ``local_learning.taps`` or the task's default.
+        names (Sequence[str]): The chain's features, the input included.
+
+    Raises:
+        ValueError: It names the tap and the choices.
+    """
+    for tap in taps:
+        if _base(tap) not in names:
+            raise ValueError(
+                f'local_learning.taps: no feature {tap!r}; '
+                f'choose from {names}, each also with {POOLED!r}'
+            )
+
+
+def readable(
+    taps: Sequence[str], cut: str, names: Sequence[str], timing: str
+) -> Tuple[str, ...]:
+    """Taps that hold something when the auxiliary network at a cut runs.
+
+    The cut's own feature is none of them: the network has it, live.
+
+    Args:
+        taps (Sequence[str]): All taps.
+        cut (str): Name of the unit that is cut after.
+        names (Sequence[str]): The chain's features in execution order.
+        timing (str): ``'causal'``, features before the cut only, or
+            ``'two_pass'``, all.
+
+    Returns:
+        tuple[str]: In the order of ``taps``.
+    """
+    before = names[: names.index(cut)] if timing == 'causal' else names
+    return tuple(t for t in taps if _base(t) in before and _base(t) != cut)
+
+
+def last_readers(
+    auxiliaries: Sequence[AuxiliaryNetwork], outputs: Sequence[Optional[str]]
+) -> Dict[str, int]:
+    """After which local module each entry of the bank may be dropped.
+
+    Args:
+        auxiliaries (Sequence[AuxiliaryNetwork]): Of all modules but the last.
+        outputs (Sequence[str, optional]): What the main neck or tail reads,
+            in the last module; None for an output that it does not.
+
+    Returns:
+        dict[str, int]: Index of the last module that reads it, by name; an
+        entry that nobody reads is missing.
+    """
+    last: Dict[str, int] = {}
+    for i, aux in enumerate(auxiliaries):
+        last.update(dict.fromkeys(aux.reads, i))
+    last.update({n: len(auxiliaries) for n in outputs if n is not None})
+    return last
+
+
+def check_read(taps: Sequence[str], read: Sequence[str]) -> None:
+    """Refuse a tap that nobody reads.
+
+    Args:
+        taps (Sequence[str]): What the user wrote.
+        read (Sequence[str]): Entries with a reader.
+
+    Raises:
+        ValueError: It names the taps.
+    """
+    unread = [tap for tap in taps if tap not in read]
+    if unread:
+        raise ValueError(
+            f'local_learning.taps: nobody reads {unread}: leave them out, or '
+            "set auxiliary.neck.fusion or timing='two_pass' so that an "
+            'auxiliary network can read them'
+        )
+
+
+def _base(tap: str) -> str:
+    return tap[: -len(POOLED)] if tap.endswith(POOLED) else tap
