@@ -120,7 +120,7 @@ def check_image_wise_head(head: nn.Module) -> None:
             f'{name} computes its loss in a way of its own; known are heads '
             f'with the loss of {sorted(NORMALISERS)}'
         )
-    if getattr(head, 'sampling', False):
+    if samples_at_random(head):
         _refuse(f'{name} samples anchors at random')
     for key in ('loss_cls', 'loss_bbox', 'loss_centerness'):
         if not hasattr(head, key):
@@ -129,6 +129,12 @@ def check_image_wise_head(head: nn.Module) -> None:
         if loss not in ELEMENT_WISE:
             _refuse(f'{key}={loss} is none of {list(ELEMENT_WISE)}')
     check_no_batch_norm(head)
+
+
+def samples_at_random(head: nn.Module) -> bool:
+    """Whether a head of mmdet trains on some of its priors only."""
+    sampler = getattr(head, 'sampler', None)
+    return type(sampler).__name__ not in ('NoneType', 'PseudoSampler')
 
 
 def check_image_wise_pixels(pixel_loss: nn.Module) -> None:

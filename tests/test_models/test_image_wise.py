@@ -137,8 +137,13 @@ def test_whole_batch_is_upstreams_own_loss(task):
         ('bbox_head', dict(loss_cls=dict(type='GHMC')), 'loss_cls=GHMC'),
         ('bbox_head', dict(norm_cfg=dict(type='BN')), 'batch'),
         ('neck', dict(norm_cfg=dict(type='BN')), r'FPN\.\S+ normalises'),
+        (
+            'train_cfg',
+            dict(sampler=dict(type='RandomSampler', num=64, pos_fraction=0.5)),
+            'samples anchors at random',
+        ),
     ],
-    ids=['family', 'own loss', 'element-wise', 'BN in head', 'BN in neck'],
+    ids=['family', 'own', 'element-wise', 'BN in head', 'BN in neck', 'some'],
 )
 def test_what_is_not_exact_is_refused_by_name(part, options, words):
     with pytest.raises(ValueError, match=r'local_learning\.chunk.*' + words):

@@ -7,6 +7,7 @@ from torch import nn
 
 from mmfba.registry import MODELS
 
+from ...shared_assigner import share_assigner
 from ..unit_spec import UnitSpec
 
 MODES = ('slim', 'copy', 'shared')
@@ -69,7 +70,9 @@ def TaskHead(
                     f"{key!r}: use mode='copy'"
                 )
         cfg.update(slim)
-    return main.registry.build(cfg)
+    head = main.registry.build(cfg)
+    share_assigner(main.head_module, head)
+    return head
 
 
 def _accepts(cls: type, key: str) -> bool:
