@@ -51,3 +51,22 @@ def recomputed(
         return nullcontext(), frozen_statistics(modules)
 
     return checkpoint(forward, x, use_reentrant=False, context_fn=contexts)
+
+
+def forward_blocks(
+    blocks: Iterable[nn.Module], x: Tensor, recompute: bool
+) -> Tensor:
+    """Run blocks one after the other.
+
+    Args:
+        blocks (Iterable[nn.Module]): The blocks.
+        x (Tensor): Input of the first.
+        recompute (bool): Whether each is run again in the backward instead of
+            keeping what it computed.
+
+    Returns:
+        Tensor: Output of the last.
+    """
+    for block in blocks:
+        x = recomputed(block, x, [block]) if recompute else block(x)
+    return x

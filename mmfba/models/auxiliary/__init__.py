@@ -1,15 +1,25 @@
 # Copyright (c) mmfba authors.
+from .auglocal_auxiliary import AugLocalAuxiliary
 from .auxiliary_network import AuxiliaryNetwork
+from .dgl_auxiliary import DGLAuxiliary
 from .fba_auxiliary import FBAAuxiliary
+from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
+from .infopro_auxiliary import InfoProAuxiliary
 from .necks import SLMFPN, SLMNeck
+from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
 
 __all__ = [
     'SLMFPN',
+    'AugLocalAuxiliary',
     'AuxiliaryNetwork',
+    'DGLAuxiliary',
     'FBAAuxiliary',
+    'GreedyAuxiliary',
+    'InfoProAuxiliary',
     'MainModel',
+    'PredSimAuxiliary',
     'SLMNeck',
     'SRHead',
     'TaskHead',
