@@ -8,7 +8,8 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.models.local_model import LocalModel, check_optim_wrapper
+from mmfba.models.local_model import LocalModel
+from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
 from .plain_checkpoint_hook import PlainCheckpointHook
@@ -106,7 +107,7 @@ class FeatureBankHook(Hook):
                 "'mmfba.LocalImageClassifier', "
                 "'mmfba.LocalSingleStageDetector', 'mmfba.LocalEditModel'"
             )
-        check_optim_wrapper(model.learner, runner.optim_wrapper)
+        check_optim_wrapper(model, runner.optim_wrapper)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
         runner.logger.info(

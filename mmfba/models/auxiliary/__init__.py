@@ -6,6 +6,7 @@ from .fba_auxiliary import FBAAuxiliary
 from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
 from .infopro_auxiliary import InfoProAuxiliary
+from .man_auxiliary import MANAuxiliary
 from .necks import SLMFPN, SLMNeck
 from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
@@ -18,6 +19,7 @@ __all__ = [
     'FBAAuxiliary',
     'GreedyAuxiliary',
     'InfoProAuxiliary',
+    'MANAuxiliary',
     'MainModel',
     'PredSimAuxiliary',
     'SLMNeck',

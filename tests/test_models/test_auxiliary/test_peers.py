@@ -22,6 +22,12 @@ PEERS = {
     'infopro-contrast': dict(INFOPRO, loss='contrast'),
     'auglocal': AUGLOCAL,
     'greedy': dict(type='mmfba.GreedyAuxiliary'),
+    'man-dgl': dict(
+        type='mmfba.MANAuxiliary', host=dict(DGL, variant='manpp')
+    ),
+    'man-infopro': dict(
+        type='mmfba.MANAuxiliary', host=dict(INFOPRO, arch='2c2f')
+    ),
 }
 peers = pytest.mark.parametrize('peer', PEERS)
 
@@ -41,7 +47,7 @@ def test_a_step_trains_every_module(peer):
     assert {name.split('/')[0] for name in logs} == {'loss', 'aux0', 'aux1'}
     for name, p in model.named_parameters():
         # Not biases: before batch normalisation they have no effect.
-        if p.ndim > 1:
+        if p.requires_grad and p.ndim > 1:
             assert not p.equal(before[name]), name
     assert len(model.learner.bank) == 0
 
@@ -57,7 +63,7 @@ def test_auxiliary_weights_are_initialized_as_the_backbones(peer):
             assert own == pytest.approx(std, rel=0.15), name
 
 
-@pytest.mark.parametrize('peer', ['predsim', 'infopro-contrast'])
+@pytest.mark.parametrize('peer', ['predsim', 'infopro-contrast', 'man-dgl'])
 def test_costs_are_known_without_data(peer):
     cfg = config('classification', num_modules=3, auxiliary=PEERS[peer])
     profile = ArmRun(cfg, 'fba', 4, (16, 16), 'meta').profile()
