@@ -45,13 +45,14 @@ class JointTailPartition:
         chain = model.make_chain()
         trained = chain.units[chain.first_trained() :]
         units = [unit.name for unit in trained if unit.cuttable]
-        num_modules = len(units) - self.depth
-        if not 0 <= self.depth <= len(units) - 2:
+        depths = range(len(units) - 1)
+        if self.depth not in depths:
             raise ValueError(
                 f'partition.depth={self.depth!r}: expected an integer from 0 '
-                f'to {len(units) - 2}, for a backbone of {len(units)} '
-                'trained units'
+                f'to {depths[-1]}, for a backbone of {len(units)} trained '
+                'units'
             )
+        num_modules = len(units) - self.depth
         if options.num_modules not in (None, num_modules):
             raise ValueError(
                 f'num_modules={options.num_modules}, but {len(units)} units '

@@ -2,8 +2,6 @@
 import pytest
 from local_models import build
 
-from mmfba.models import JointTailPartition
-
 # ResNet-20: the stem and nine blocks.
 
 
@@ -27,6 +25,7 @@ def test_a_stem_that_is_no_unit_does_not_count():
 def test_impossible_values_are_named():
     with pytest.raises(ValueError, match='depth=9: expected an integer fro'):
         cuts(9)
+    with pytest.raises(ValueError, match='depth=1.5: expected an integer f'):
+        cuts(1.5)
     with pytest.raises(ValueError, match='num_modules=10, but 10 units'):
         cuts(2, num_modules=10)
-    assert JointTailPartition(2).depth == 2

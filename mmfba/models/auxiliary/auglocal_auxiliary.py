@@ -24,11 +24,12 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
         d_l = \max\big(1, \mathrm{round}(d\,(1 - \tau_l) + \tau_l)\big),
         \quad \tau_l = \tau\,\frac{l}{K-2}
 
-    Eq. 5 and 6 of `Scaling Supervised Local Learning with Augmented
-    Auxiliary Networks <https://arxiv.org/abs/2402.17318>`_. The module that
-    ends at layer l of 0 to L is trained by new blocks of the backbone's own
-    kind with the widths of layers :math:`l_i`, the global average (batch
-    normalised where :math:`d_l = 1`) and the classifier. Where fewer than
+    `Scaling Supervised Local Learning with Augmented Auxiliary Networks
+    <https://arxiv.org/abs/2402.17318>`_: uniform selection and pyramidal
+    depth. The module that ends at layer l of 0 to L is trained, by cross
+    entropy, through new blocks of the backbone's own kind with the widths of
+    layers :math:`l_i`, the global average (batch normalised where
+    :math:`d_l = 1`) and the classifier. Where fewer than
     :math:`d_l` layers are left, all of them are taken. A block halves the map
     at most once; what is left to halve, the next block does.
 

@@ -25,8 +25,8 @@ class ImageDecoder(BaseModule):
         spec (UnitSpec): The cut.
         convs (Sequence[tuple[int, int]]): Channels and kernel size of each
             conv but the last, a 3x3 conv to the image.
-        scales (Sequence[int]): Before each conv, in how many times smaller
-            than the image its input is; 0 for the size at the cut.
+        scales (Sequence[int]): For each conv, how many times smaller than
+            the image its input is made; 0 leaves it as it is.
         mean (Sequence[float], optional): See :class:`InfoProAuxiliary`.
         std (Sequence[float], optional): See :class:`InfoProAuxiliary`.
     """

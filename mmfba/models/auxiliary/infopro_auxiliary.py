@@ -42,8 +42,8 @@ class InfoProAuxiliary(AuxiliaryNetwork):
         \lambda(k) = \lambda_{first}\,(1 - r) + \lambda_{last}\,r,
         \quad r = \frac{k}{K-2}
 
-    Eq. 7 and its upper bounds of `Revisiting Locally Supervised Learning: an
-    Alternative to End-to-end Training <https://arxiv.org/abs/2101.10832>`_.
+    `Revisiting Locally Supervised Learning: an Alternative to End-to-end
+    Training <https://arxiv.org/abs/2101.10832>`_, for module k of 0 to K-2.
     D is a decoder, I the input image in [0, 1], A a small network, and
     :math:`L_{task}` the cross entropy (``loss='ce'``, the main head's own
     loss) or supervised contrast of 128 values (``'contrast'``).

@@ -46,7 +46,7 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         beta (float): Weight of similarity matching. Defaults to 0.99.
 
     Raises:
-        ValueError: If a value is impossible.
+        ValueError: If a value is impossible, or an input has another shape.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         _check(input_shape, dim_in_decoder, beta, channels)
         self.beta = beta
         size = tuple(-(-side // spec.cut.stride) for side in input_shape)
+        self.size = size
         kernel = pool_kernel(channels, size, dim_in_decoder)
         self.pool = nn.AvgPool2d(
             kernel,
@@ -77,6 +78,12 @@ class PredSimAuxiliary(AuxiliaryNetwork):
     def loss(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
     ) -> Dict[str, Any]:
+        if x.shape[2:] != self.size:
+            raise ValueError(
+                'auxiliary.input_shape: it promised a map of '
+                f'{self.size} at the cut, which is {tuple(x.shape[2:])}: set '
+                "it to the height and width of the network's input"
+            )
         features = self.similarity(x)
         scores = class_scores(data_samples, self.num_classes)
         with no_autocast(x.device.type):
@@ -144,7 +151,8 @@ def _check(
     beta: float,
     channels: int,
 ) -> None:
-    if len(input_shape) != 2 or min(input_shape) < 1:
+    pair = isinstance(input_shape, (list, tuple)) and len(input_shape) == 2
+    if not pair or min(input_shape) < 1:
         raise ValueError(
             f'auxiliary.input_shape={input_shape!r}: expected (height, width)'
         )

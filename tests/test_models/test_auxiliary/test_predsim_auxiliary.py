@@ -136,6 +136,7 @@ def test_similarity_is_in_single_precision_under_autocast(monkeypatch):
     'options, message',
     [
         (dict(input_shape=(32,)), r'input_shape=\(32,\): expected \(height'),
+        (dict(input_shape=32), r'input_shape=32: expected \(height'),
         (dict(dim_in_decoder=8), 'dim_in_decoder=8: expected at least 16'),
         (dict(beta=1.5), 'beta=1.5: expected a number between 0 and 1'),
     ],
@@ -144,3 +145,9 @@ def test_wrong_values_are_named(options, message):
     options = {**dict(input_shape=(32, 32), dim_in_decoder=512), **options}
     with pytest.raises(ValueError, match=message):
         PredSimAuxiliary(spec('stem'), **options)
+
+
+def test_images_of_another_shape_are_refused_by_the_key():
+    aux = PredSimAuxiliary(spec('layer2.0'), (32, 32), 512)
+    with pytest.raises(ValueError, match=r'input_shape: .* \(16, 16\) at t'):
+        aux.loss(feature(32, 8).float(), filled_bank((), {}), samples())
