@@ -7,14 +7,16 @@ from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
 from .infopro_auxiliary import InfoProAuxiliary
 from .man_auxiliary import MANAuxiliary
-from .necks import SLMFPN, SLMNeck
+from .necks import DGLFPN, SLMFPN, ConvNeck, SLMNeck
 from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
 
 __all__ = [
+    'DGLFPN',
     'SLMFPN',
     'AugLocalAuxiliary',
     'AuxiliaryNetwork',
+    'ConvNeck',
     'DGLAuxiliary',
     'FBAAuxiliary',
     'GreedyAuxiliary',

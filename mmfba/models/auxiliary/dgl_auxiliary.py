@@ -8,6 +8,7 @@ from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
 from .auxiliary_network import AuxiliaryNetwork
+from .dgl_convs import dgl_convs
 from .heads.classifier import build_classifier
 from .initialization import init_cfg_like
 from .unit_spec import UnitSpec
@@ -60,15 +61,8 @@ class DGLAuxiliary(AuxiliaryNetwork):
         pooled_size, width, hidden = 2, channels, 4 * channels
         if variant == 'manpp':
             self.pool_size, pooled_size, width, hidden = 8, 1, 128, 512
-        layers = []
-        for i in range(3):
-            layers += [
-                nn.Conv2d(width if i else channels, width, 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-            ]
-        self.convs = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(pooled_size))
-        layers = [nn.Flatten()]
+        self.convs = dgl_convs(channels, width)
+        layers = [nn.AdaptiveAvgPool2d(pooled_size), nn.Flatten()]
         for i in range(HIDDEN_LAYERS[variant]):
             in_channels = hidden if i else width * pooled_size**2
             layers += [
