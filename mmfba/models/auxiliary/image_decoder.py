@@ -64,7 +64,7 @@ class ImageDecoder(BaseModule):
 
         Args:
             x (Tensor): Feature at the cut, (N, C, h, w).
-            image (Tensor): The normalised input image, (N, 3, H, W).
+            image (Tensor): The normalised input image, (N, 3 or 1, H, W).
 
         Returns:
             Tensor: A scalar.
