@@ -21,7 +21,7 @@ TASK_UTILS = Registry(
     'task util',
     parent=MMENGINE_TASK_UTILS,
     scope='mmfba',
-    locations=['mmfba.analysis.balanced_partition'],
+    locations=['mmfba.analysis.balanced_partition', 'mmfba.models'],
 )
 HOOKS = Registry(
     'hook',

@@ -17,15 +17,27 @@ def make_spec(
     neck=None,
     head=None,
     head_module=None,
+    data_preprocessor=None,
+    index=0,
+    num_modules=2,
 ):
     """The cut after the unit ``cut`` of ``backbone``."""
     chain = build_chain(backbone)
     outputs = chain.outputs if outputs is None else outputs
     main = MainModel(
-        backbone, chain, outputs, registry, neck, head or {}, head_module
+        backbone,
+        chain,
+        outputs,
+        registry,
+        neck,
+        head or {},
+        head_module,
+        data_preprocessor,
     )
     features = probe_features(backbone, build_chain)
-    return UnitSpec(0, 2, features[cut], features, tuple(readable), main)
+    return UnitSpec(
+        index, num_modules, features[cut], features, tuple(readable), main
+    )
 
 
 def run_units(backbone, images):

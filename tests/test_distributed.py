@@ -9,11 +9,16 @@ import torch.multiprocessing as mp
 from ddp_worker import train
 from local_models import TASKS
 
+MAN = dict(type='mmfba.MANAuxiliary', host=dict(type='mmfba.GreedyAuxiliary'))
+
 
 @pytest.mark.parametrize(
     'task, options',
     [
         *((task, {}) for task in TASKS),
+        pytest.param(
+            'classification', dict(auxiliary=MAN), marks=pytest.mark.slow
+        ),
         ('super-resolution', dict(chunk=1)),
         ('detection', dict(chunk=1, checkpoint=True, lean_stem=True)),
     ],

@@ -48,6 +48,10 @@ class ArmRun:
         torch.manual_seed(0)
         scope = cfg.get('default_scope', 'mmengine')
         with DefaultScope.overwrite_default_scope(scope):
+            if 'data_preprocessor' in cfg:  # as the Runner does
+                cfg.model.setdefault(
+                    'data_preprocessor', cfg.data_preprocessor
+                )
             self.model = MODELS.build(cfg.model)
         if device != 'meta':
             self.model.init_weights()

@@ -3,6 +3,7 @@ from contextlib import nullcontext
 from typing import ContextManager
 
 import torch
+from torch import Tensor
 
 
 def no_autocast(device: str) -> ContextManager:
@@ -14,3 +15,8 @@ def no_autocast(device: str) -> ContextManager:
     if torch.amp.is_autocast_available(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in single precision, or in double where it is double already."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

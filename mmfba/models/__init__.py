@@ -7,11 +7,13 @@ so when it is built.
 
 from .auxiliary import *  # noqa: F401,F403
 from .chains import build_chain, register_chain
+from .joint_tail_partition import JointTailPartition
 from .local_model import LocalModel
 from .optional import is_installed, register_missing
 from .options import LocalLearningOptions
 
 __all__ = [
+    'JointTailPartition',
     'LocalLearningOptions',
     'LocalModel',
     'build_chain',

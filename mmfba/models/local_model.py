@@ -10,6 +10,7 @@ from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
 from .chains import build_chain, with_lean_stem
+from .optim_wrapper import check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import check_read, check_taps, last_readers, readable
 
@@ -146,7 +147,7 @@ class LocalModel:
         Raises:
             TypeError: If the wrapper would run local backwards wrongly.
         """
-        check_optim_wrapper(self.learner, optim_wrapper)
+        check_optim_wrapper(self, optim_wrapper)
         return super().train_step(data, optim_wrapper)
 
     @property
@@ -193,22 +194,6 @@ class AuxiliaryNetworks(ModuleList):
         """Initialize without a trace in the global random state."""
         with _forked_random_state():
             super().init_weights()
-
-
-def check_optim_wrapper(learner: LocalLearner, optim_wrapper: Any) -> None:
-    """Refuse an optimizer wrapper that cannot run local backwards.
-
-    Raises:
-        TypeError: It names the right one.
-    """
-    if learner.needs_backward and not hasattr(optim_wrapper, 'local_backward'):
-        name = type(optim_wrapper).__name__
-        amp = 'Amp' if 'Amp' in name else ''
-        raise TypeError(
-            f"optim_wrapper.type='{name}' does not run local backwards: set "
-            f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper', or "
-            "model.local_learning.backward='summed', which saves no memory"
-        )
 
 
 def _check_no_checkpointing(backbone: nn.Module) -> None:

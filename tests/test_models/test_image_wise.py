@@ -92,6 +92,21 @@ def test_options_of_the_head(head):
     assert_same_step(*models, raw_data('detection'), 1e-6)
 
 
+@pytest.mark.parametrize(
+    'task, neck',
+    [
+        ('detection', dict(type='mmfba.DGLFPN')),
+        ('super-resolution', dict(type='mmfba.ConvNeck', method='dgl')),
+    ],
+)
+def test_necks_of_the_peers(task, neck):
+    models = [
+        build(task, num_modules=3, auxiliary=dict(neck=neck), **o).double()
+        for o in (dict(chunk=1), {})
+    ]
+    assert_same_step(*models, task, 1e-6)
+
+
 @pytest.mark.parametrize('boxes', [[3, 1, 0, 7, 2], [0, 0, 0, 0, 0]])
 @pytest.mark.parametrize('options', [{}, dict(center_sampling=True)])
 def test_fcos(options, boxes):

@@ -26,7 +26,7 @@ def test_each_image_is_assigned_once(chunk, monkeypatch):
     model = build('detection', num_modules=3, chunk=chunk)
     calls = count_calls(model, monkeypatch)
     batch = data(model, 'detection')
-    for step in (1, 2):
+    for _ in range(2):
         model(**batch, mode='loss')
         assert len(calls) == len(batch['data_samples'])
 

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.models.local_model import check_optim_wrapper
+from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
 from ..unwrap import find_local_model, get_local_model
@@ -100,7 +100,7 @@ class FeatureBankHook(Hook):
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
-        check_optim_wrapper(model.learner, runner.optim_wrapper)
+        check_optim_wrapper(model, runner.optim_wrapper)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
         runner.logger.info(

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterable, Iterator, Optional
 
 import torch
 from mmengine.dist import get_world_size
@@ -20,8 +20,10 @@ class LocalBackward:
 
     Local losses are scaled as the last loss will be; one step updates all
     parameters. The accumulation counter moves once an iteration, by
-    ``update_params``.
+    ``update_params``. After a step, auxiliary networks do what they have to.
     """
+
+    _auxiliaries: Iterable[nn.Module] = ()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -34,6 +36,7 @@ class LocalBackward:
             model, 'optim_wrapper.type', "use 'OptimWrapper'"
         )
         done = self._module_done(plain)
+        self._auxiliaries = plain.local_aux
         with super().optim_context(model):
             with plain.learner.lend_backward(self.local_backward, done):
                 yield
@@ -57,6 +60,16 @@ class LocalBackward:
 
     def _propagate(self, loss: Tensor) -> None:
         loss.backward()
+
+    def step(self, **kwargs) -> None:
+        """Step of the optimizer, and what follows it in auxiliary networks.
+
+        Args:
+            **kwargs: Of the optimizer's step.
+        """
+        super().step(**kwargs)
+        for aux in self._auxiliaries:
+            aux.after_step()
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -101,7 +114,7 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
         return self._update_module
 
     def _update_module(self) -> None:
-        self.step()
+        OptimWrapper.step(self)  # after_step follows the last module's
         self.zero_grad()
 
 

@@ -1,15 +1,29 @@
 # Copyright (c) mmfba authors.
+from .auglocal_auxiliary import AugLocalAuxiliary
 from .auxiliary_network import AuxiliaryNetwork
+from .dgl_auxiliary import DGLAuxiliary
 from .fba_auxiliary import FBAAuxiliary
+from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
-from .necks import SLMFPN, SLMNeck
+from .infopro_auxiliary import InfoProAuxiliary
+from .man_auxiliary import MANAuxiliary
+from .necks import DGLFPN, SLMFPN, ConvNeck, SLMNeck
+from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
 
 __all__ = [
+    'DGLFPN',
     'SLMFPN',
+    'AugLocalAuxiliary',
     'AuxiliaryNetwork',
+    'ConvNeck',
+    'DGLAuxiliary',
     'FBAAuxiliary',
+    'GreedyAuxiliary',
+    'InfoProAuxiliary',
+    'MANAuxiliary',
     'MainModel',
+    'PredSimAuxiliary',
     'SLMNeck',
     'SRHead',
     'TaskHead',

@@ -42,6 +42,9 @@ class AuxiliaryNetwork(BaseModule):
             that are only logged.
         """
 
+    def after_step(self) -> None:
+        """Called once after each step of the optimizer."""
+
     def image_wise(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
     ) -> ImageWise:

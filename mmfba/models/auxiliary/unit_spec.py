@@ -21,6 +21,8 @@ class MainModel:
         neck (dict, optional): Config of the neck.
         head (dict): Config of the task head.
         head_module (nn.Module): The task head itself, to be shared.
+        data_preprocessor (nn.Module, optional): What normalises the images.
+            Defaults to None.
     """
 
     backbone: nn.Module
@@ -30,6 +32,7 @@ class MainModel:
     neck: Optional[Dict[str, Any]]
     head: Dict[str, Any]
     head_module: nn.Module
+    data_preprocessor: Optional[nn.Module] = None
 
 
 @dataclass(frozen=True)

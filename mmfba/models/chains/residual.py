@@ -1,9 +1,10 @@
 # Copyright (c) mmfba authors.
-from typing import Optional
+from typing import Iterable, Optional
 
 from torch import Tensor, nn
 
-from mmfba.local import Residual
+from mmfba.local import Residual, Unit
+from mmfba.local.recompute import forward_recomputed
 
 BLOCKS = ('mmdet.BasicBlock', 'mmdet.Bottleneck')
 BLOCKS += ('mmpretrain.BasicBlock', 'mmpretrain.Bottleneck')
@@ -29,6 +30,29 @@ def residual_parts(block: nn.Module) -> Optional[Residual]:
         return block.drop_path(x) if hasattr(block, 'drop_path') else x
 
     return Residual(branch, block.downsample, block.relu)
+
+
+def forward_blocks(
+    blocks: Iterable[nn.Module], x: Tensor, recompute: bool
+) -> Tensor:
+    """Run blocks one after the other.
+
+    Args:
+        blocks (Iterable[nn.Module]): The blocks.
+        x (Tensor): Input of the first.
+        recompute (bool): Whether each is run again in the backward, see
+            :func:`mmfba.local.recompute.forward_recomputed`.
+
+    Returns:
+        Tensor: Output of the last.
+    """
+    for block in blocks:
+        if recompute:
+            unit = Unit('', 0, block, (block,), residual=residual_parts(block))
+            x = forward_recomputed(unit, x)
+        else:
+            x = block(x)
+    return x
 
 
 def _definer(block: nn.Module) -> str:

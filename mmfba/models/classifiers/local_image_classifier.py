@@ -64,6 +64,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
             MMPRETRAIN_MODELS,
             *self._head_cfgs,
             self.head,
+            self.data_preprocessor,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:

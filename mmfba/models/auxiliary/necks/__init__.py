@@ -1,7 +1,9 @@
 # Copyright (c) mmfba authors.
+from .conv_neck import ConvNeck
+from .dgl_fpn import DGLFPN
 from .fusion import Fusion
 from .slm import SLM
 from .slm_fpn import SLMFPN
 from .slm_neck import SLMNeck
 
-__all__ = ['SLM', 'SLMFPN', 'Fusion', 'SLMNeck']
+__all__ = ['ConvNeck', 'DGLFPN', 'SLM', 'SLMFPN', 'Fusion', 'SLMNeck']

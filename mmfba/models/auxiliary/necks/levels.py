@@ -38,8 +38,7 @@ class Level:
         Args:
             image (Tensor): The input image, (N, C, H, W).
         """
-        stride = self.feature.stride
-        size = [math.ceil(n / stride) for n in image.shape[-2:]]
+        size = level_size(self.feature, image)
         return image.new_zeros(len(image), self.channels, *size)
 
 
@@ -59,6 +58,16 @@ class LevelPlan:
     levels: List[Level]
     by_convs: bool = False
     num_dropped: int = 0
+
+
+def level_size(feature: FeatureSpec, image: Tensor) -> List[int]:
+    """Height and width of a feature.
+
+    Args:
+        feature (FeatureSpec): The feature.
+        image (Tensor): The input image, (N, C, H, W).
+    """
+    return [math.ceil(n / feature.stride) for n in image.shape[-2:]]
 
 
 def plan_levels(

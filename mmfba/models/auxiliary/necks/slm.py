@@ -1,14 +1,11 @@
 # Copyright (c) mmfba authors.
-import copy
-from typing import Any, Dict
+from typing import Dict
 
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmfba.local import Unit
-from mmfba.local.recompute import forward_recomputed
-
-from ...chains.residual import residual_parts
+from ...chains.residual import forward_blocks
+from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 
 MODES = ('stage_chain', 'stage_tail')
@@ -39,7 +36,7 @@ class SLM(BaseModule):
         channel_ratio: float,
         blocks_per_stage: int,
     ) -> None:
-        super().__init__(init_cfg=_init_cfg_like(spec.main.backbone))
+        super().__init__(init_cfg=init_cfg_like(spec.main.backbone))
         _check(mode, channel_ratio, blocks_per_stage)
         stages = (
             spec.remaining_stages
@@ -70,34 +67,13 @@ class SLM(BaseModule):
         """
         features = {}
         for stage, blocks in self.stages.items():
-            for block in blocks:
-                if self.recompute:
-                    x = forward_recomputed(_as_unit(stage, block), x)
-                else:
-                    x = block(x)
+            x = forward_blocks(blocks, x, self.recompute)
             features[int(stage)] = x
         return features
 
 
-def _as_unit(stage: str, block: nn.Module) -> Unit:
-    parts = residual_parts(block)
-    return Unit(stage, int(stage), block, (block,), residual=parts)
-
-
 def _width(channels: int, ratio: float) -> int:
     return channels if ratio == 1 else max(8, round(channels * ratio / 8) * 8)
-
-
-def _init_cfg_like(backbone: nn.Module) -> Any:
-    """Initialise as the backbone does, from scratch where it is pretrained."""
-    cfg = copy.deepcopy(getattr(backbone, 'init_cfg', None))
-    parts = cfg if isinstance(cfg, (list, tuple)) else [cfg or {}]
-    if any(part.get('type') == 'Pretrained' for part in parts):
-        return [
-            dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-        ]
-    return cfg
 
 
 def _check(mode: str, channel_ratio: float, blocks_per_stage: int) -> None:

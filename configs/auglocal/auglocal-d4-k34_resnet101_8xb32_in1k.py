@@ -1,0 +1,10 @@
+_base_ = 'mmpretrain::resnet/resnet101_8xb32_in1k.py'
+model = dict(
+    type='mmfba.LocalImageClassifier',
+    local_learning=dict(
+        num_modules=34,
+        auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=4, tau=0.0),
+    ),
+)
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

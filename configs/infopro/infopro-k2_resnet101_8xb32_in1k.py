@@ -1,0 +1,15 @@
+_base_ = 'mmpretrain::resnet/resnet101_8xb32_in1k.py'
+model = dict(
+    type='mmfba.LocalImageClassifier',
+    local_learning=dict(
+        partition=['layer2.0'],
+        auxiliary=dict(
+            type='mmfba.InfoProAuxiliary',
+            arch='imagenet',
+            recon_weight=5,
+            task_weight=0.75,
+        ),
+    ),
+)
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

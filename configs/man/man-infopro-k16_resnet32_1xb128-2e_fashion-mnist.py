@@ -1,0 +1,13 @@
+_base_ = '../bp/resnet32_1xb128-2e_fashion-mnist.py'
+model = dict(
+    type='mmfba.LocalImageClassifier',
+    local_learning=dict(
+        num_modules=16,
+        auxiliary=dict(
+            type='mmfba.MANAuxiliary',
+            host=dict(type='mmfba.InfoProAuxiliary', arch='2c2f', loss='ce'),
+        ),
+    ),
+)
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -1,0 +1,24 @@
+# Copyright (c) mmfba authors.
+import copy
+from typing import Any
+
+from torch import nn
+
+
+def init_cfg_like(backbone: nn.Module) -> Any:
+    """Initialise as the backbone does, from scratch where it is pretrained.
+
+    Args:
+        backbone (nn.Module): The main network's backbone.
+
+    Returns:
+        dict | list[dict] | None: An ``init_cfg``.
+    """
+    cfg = copy.deepcopy(getattr(backbone, 'init_cfg', None))
+    parts = cfg if isinstance(cfg, (list, tuple)) else [cfg or {}]
+    if any(part.get('type') == 'Pretrained' for part in parts):
+        return [
+            dict(type='Kaiming', layer='Conv2d'),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ]
+    return cfg

@@ -1,0 +1,100 @@
+# Copyright (c) mmfba authors.
+import copy
+from dataclasses import replace
+from typing import Any, Dict, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from mmfba.local import FeatureBank
+from mmfba.registry import MODELS
+
+from ..chains.residual import forward_blocks
+from .auxiliary_network import AuxiliaryNetwork
+from .unit_spec import UnitSpec
+
+
+@MODELS.register_module()
+class MANAuxiliary(AuxiliaryNetwork):
+    r"""Momentum auxiliary network: the next unit in front of another method.
+
+    .. math::
+        L_i = L_{host}\big(B(x) + E(x),\; y\big), \qquad
+        \theta_E \leftarrow m\,\theta_E + (1 - m)\,\theta_{next}
+
+    `Momentum Auxiliary Network for Supervised Local Learning
+    <https://arxiv.org/abs/2407.05623>`_ (ECCV 2024). B, trained by this loss,
+    and E, frozen, begin as copies of the first unit of the next module; E
+    follows that unit by an exponential moving average. Gradients pass E
+    to the module, but do not change it. The host is any other auxiliary
+    network, built for what the next unit returns.
+
+    Note:
+        The average is taken after the optimizer's step, of parameters alone:
+        the statistics of E's batch normalisation are the batch's. The
+        authors' code averages before the step, and starts E from weights that
+        are drawn anew afterwards.
+
+    Args:
+        spec (UnitSpec): The cut.
+        host (dict): Config of the auxiliary network behind.
+        momentum (float): m. Defaults to 0.995.
+
+    Raises:
+        ValueError: If the momentum is impossible.
+    """
+
+    def __init__(
+        self, spec: UnitSpec, host: Dict[str, Any], momentum: float = 0.995
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise ValueError(
+                f'auxiliary.momentum={momentum!r}: expected a number from 0 '
+                'to below 1'
+            )
+        self.momentum = momentum
+        self.recompute = spec.checkpoint
+        names = [unit.name for unit in spec.main.chain.units]
+        unit = spec.main.chain.units[names.index(spec.cut.name) + 1]
+        # In a tuple it is no submodule: it stays the main model's.
+        self._next = unit.modules
+        (block,) = unit.modules
+        self.learned = copy.deepcopy(block)
+        self.average = copy.deepcopy(block).requires_grad_(False)
+        self.host = MODELS.build(
+            host,
+            default_args=dict(
+                spec=replace(spec, cut=spec.features[unit.name])
+            ),
+        )
+
+    def init_weights(self) -> None:
+        """Copy the next unit again: its weights are final only now."""
+        super().init_weights()
+        for block in (self.learned, self.average):
+            block.load_state_dict(self._next[0].state_dict())
+
+    @property
+    def reads(self) -> Tuple[str, ...]:
+        return self.host.reads
+
+    @property
+    def shared_modules(self) -> Tuple[nn.Module, ...]:
+        return self.host.shared_modules
+
+    def loss(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> Dict[str, Any]:
+        learned, average = (
+            forward_blocks([block], x, self.recompute)
+            for block in (self.learned, self.average)
+        )
+        return self.host.loss(learned + average, bank, data_samples)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        sources = self._next[0].parameters()
+        for average, source in zip(self.average.parameters(), sources):
+            average.lerp_(source, 1 - self.momentum)
+        self.host.after_step()

@@ -1,0 +1,59 @@
+# Copyright (c) mmfba authors.
+from typing import Tuple
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmfba.local import FeatureBank
+from mmfba.registry import MODELS
+
+from ..dgl_convs import dgl_convs
+from ..unit_spec import UnitSpec
+
+
+@MODELS.register_module()
+class ConvNeck(BaseModule):
+    """Auxiliary neck of the peers in super-resolution.
+
+    ``dgl``: the three 1x1 convs of :class:`DGLAuxiliary`; resolution is what
+    the task is about and its networks have no batch normalisation, so neither
+    pooling nor normalisation. ``greedy``: the feature as it is, so that the
+    head alone is the auxiliary network.
+
+    Args:
+        spec (UnitSpec): The cut.
+        method (str): ``'dgl'`` or ``'greedy'``.
+
+    Raises:
+        ValueError: If there is no such method.
+    """
+
+    reads: Tuple[str, ...] = ()
+
+    def __init__(self, spec: UnitSpec, method: str) -> None:
+        super().__init__()
+        if method not in ('dgl', 'greedy'):
+            raise ValueError(
+                f'auxiliary.neck.method={method!r}: choose from '
+                "('dgl', 'greedy')"
+            )
+        self.out_channels = spec.cut.channels
+        self.neck = (
+            dgl_convs(self.out_channels, self.out_channels, batch_norm=False)
+            if method == 'dgl'
+            else nn.Identity()
+        )
+
+    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
+        """Transform the feature at the cut.
+
+        Args:
+            x (Tensor): (N, C, H, W).
+            bank (FeatureBank): Not read.
+
+        Returns:
+            tuple[Tensor]: One feature of the same shape.
+        """
+        return (self.neck(x),)
+
+    collect = forward

@@ -1,0 +1,62 @@
+# Copyright (c) mmfba authors.
+from typing import List
+
+from torch import nn
+
+from mmfba.registry import TASK_UTILS
+
+from .options import LocalLearningOptions
+
+
+@TASK_UTILS.register_module()
+class JointTailPartition:
+    """Every unit a module of its own, but the last d + 1 one together.
+
+    `AugLocal <https://arxiv.org/abs/2402.17318>`_ counts so on CIFAR: with
+    auxiliary networks of d blocks, a network of 16 units has K = 16 - d.
+
+    Args:
+        depth (int): d.
+
+    Examples:
+        >>> local_learning = dict(
+        >>>     partition=dict(type='mmfba.JointTailPartition', depth=2),
+        >>>     auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=2))
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+    def __call__(
+        self, model: nn.Module, options: LocalLearningOptions
+    ) -> List[str]:
+        """Choose the cuts.
+
+        Args:
+            model (nn.Module): The model that is cut.
+            options (LocalLearningOptions): Its options.
+
+        Returns:
+            list[str]: Names of the units to cut after.
+
+        Raises:
+            ValueError: If that leaves nothing to cut, or another K is asked.
+        """
+        chain = model.make_chain()
+        trained = chain.units[chain.first_trained() :]
+        units = [unit.name for unit in trained if unit.cuttable]
+        depths = range(len(units) - 1)
+        if self.depth not in depths:
+            raise ValueError(
+                f'partition.depth={self.depth!r}: expected an integer from 0 '
+                f'to {depths[-1]}, for a backbone of {len(units)} trained '
+                'units'
+            )
+        num_modules = len(units) - self.depth
+        if options.num_modules not in (None, num_modules):
+            raise ValueError(
+                f'num_modules={options.num_modules}, but {len(units)} units '
+                f'with partition.depth={self.depth} make {num_modules}: '
+                'leave num_modules out'
+            )
+        return units[: num_modules - 1]
