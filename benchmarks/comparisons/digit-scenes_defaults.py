@@ -1,4 +1,5 @@
-# Detection: what slim auxiliary networks, the default, cost in accuracy.
+# Detection: what slim auxiliary networks, the default, cost in accuracy, and
+# what level-matched ones do.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
@@ -7,6 +8,9 @@ arms = {
         config='configs/bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
     ),
     'FBA': dict(),
+    'FBA, level-matched': dict(
+        options=['model.local_learning.auxiliary.neck.type=mmfba.SLMLevel']
+    ),
     'FBA, full heads': dict(
         options=[
             'model.local_learning.auxiliary.head.mode=copy',

@@ -7,7 +7,7 @@ from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
 from .infopro_auxiliary import InfoProAuxiliary
 from .man_auxiliary import MANAuxiliary
-from .necks import DGLFPN, SLMFPN, ConvNeck, SLMNeck
+from .necks import DGLFPN, SLMFPN, ConvNeck, SLMLevel, SLMNeck
 from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
 
@@ -24,6 +24,7 @@ __all__ = [
     'MANAuxiliary',
     'MainModel',
     'PredSimAuxiliary',
+    'SLMLevel',
     'SLMNeck',
     'SRHead',
     'TaskHead',

@@ -9,11 +9,15 @@ from mmagic.models.editors import EDSRNet
 from specs import make_spec
 from torch import nn
 
-from mmfba.models.auxiliary.necks.slm import SLM
+from mmfba.models.auxiliary.necks.slm import SLM, slm_stages
 
 RESNET_18 = mmpretrain.ResNet(18, stem_channels=16, base_channels=16)
 RESNET_50 = mmdet.ResNet(50, base_channels=8)
 WIDTHS = {1: 16, 2: 32, 3: 64, 4: 128}  # of ResNet-18, strides 4 to 32
+
+
+def make_slm(spec, mode, *options):
+    return SLM(spec, slm_stages(spec, mode), *options)
 
 
 def strides(slm):
@@ -37,7 +41,7 @@ def strides(slm):
 )
 def test_stage_chain_has_a_block_for_each_remaining_stage(cut, expected):
     spec = make_spec(RESNET_18, cut)
-    slm = SLM(spec, 'stage_chain', 1.0, 1)
+    slm = make_slm(spec, 'stage_chain', 1.0, 1)
     assert strides(slm) == expected
     x = torch.rand(2, spec.cut.channels, 64 // spec.cut.stride, 32)
     made = slm(x)
@@ -54,7 +58,7 @@ def test_stage_chain_has_a_block_for_each_remaining_stage(cut, expected):
 )
 def test_stage_tail_has_a_block_of_the_cuts_stage(cut, stage):
     spec = make_spec(RESNET_18, cut)
-    slm = SLM(spec, 'stage_tail', 1.0, 1)
+    slm = make_slm(spec, 'stage_tail', 1.0, 1)
     assert strides(slm) == {stage: [1]}
     x = torch.rand(2, spec.cut.channels, 6, 5)
     (made,) = slm(x).values()
@@ -63,7 +67,9 @@ def test_stage_tail_has_a_block_of_the_cuts_stage(cut, stage):
 
 def test_is_the_composition_of_its_blocks():
     # S2 eq. 4: one simplified block after the other.
-    slm = SLM(make_spec(RESNET_18, 'layer2.1'), 'stage_chain', 0.5, 2).eval()
+    slm = make_slm(
+        make_spec(RESNET_18, 'layer2.1'), 'stage_chain', 0.5, 2
+    ).eval()
     x = torch.rand(1, 32, 8, 8)
     made = slm(x)
     for stage in (3, 4):
@@ -75,7 +81,7 @@ def test_is_the_composition_of_its_blocks():
 @pytest.mark.parametrize('mode', ['stage_chain', 'stage_tail'])
 def test_blocks_per_stage(mode):
     spec = make_spec(RESNET_18, 'layer2.0')
-    slm = SLM(spec, mode, 1.0, 3)
+    slm = make_slm(spec, mode, 1.0, 3)
     expected = {2: [1, 1, 1], 3: [2, 1, 1], 4: [2, 1, 1]}
     if mode == 'stage_tail':
         expected = {2: [1, 1, 1]}
@@ -94,7 +100,7 @@ def test_blocks_per_stage(mode):
     ],
 )
 def test_channel_ratio(ratio, widths):
-    slm = SLM(make_spec(RESNET_18, 'stem'), 'stage_chain', ratio, 1)
+    slm = make_slm(make_spec(RESNET_18, 'stem'), 'stage_chain', ratio, 1)
     assert list(slm.channels.values()) == widths
     made = slm(torch.rand(2, 16, 16, 16))
     assert [f.shape[1] for f in made.values()] == widths
@@ -104,14 +110,14 @@ def test_channel_ratio(ratio, widths):
     'backbone, cut', [(RESNET_18, 'stem'), (RESNET_50, 'layer2.1')]
 )
 def test_blocks_are_of_the_backbones_class_with_fresh_weights(backbone, cut):
-    slm = SLM(make_spec(backbone, cut), 'stage_chain', 1.0, 1)
+    slm = make_slm(make_spec(backbone, cut), 'stage_chain', 1.0, 1)
     blocks = [block for blocks in slm.stages.values() for block in blocks]
     assert {type(block) for block in blocks} == {backbone.block}
     assert not set(backbone.parameters()).intersection(slm.parameters())
 
 
 def test_bottlenecks_keep_their_expansion():
-    slm = SLM(make_spec(RESNET_50, 'layer2.1'), 'stage_chain', 0.5, 1)
+    slm = make_slm(make_spec(RESNET_50, 'layer2.1'), 'stage_chain', 0.5, 1)
     assert slm.channels == {2: 32, 3: 64, 4: 128}
     for stage, (block,) in slm.stages.items():
         width = slm.channels[int(stage)]
@@ -121,7 +127,7 @@ def test_bottlenecks_keep_their_expansion():
 
 def test_super_resolution_keeps_the_residual_scale():
     net = EDSRNet(3, 3, 8, num_blocks=2, upscale_factor=2, res_scale=0.1)
-    slm = SLM(make_spec(net, 'body.0'), 'stage_chain', 2.0, 2)
+    slm = make_slm(make_spec(net, 'body.0'), 'stage_chain', 2.0, 2)
     made = slm(torch.rand(1, 8, 5, 7))
     assert made[1].shape == (1, 16, 5, 7)
     assert [b.res_scale for b in slm.stages['1'][1:]] == [0.1, 0.1]
@@ -139,7 +145,7 @@ def test_is_initialised_as_the_backbone_from_scratch(pretrained):
         checkpoint = '/not/there.pth'
         backbone.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
     before = copy.deepcopy(backbone.init_cfg)
-    slm = SLM(make_spec(backbone, 'layer3.0'), 'stage_chain', 1.0, 1)
+    slm = make_slm(make_spec(backbone, 'layer3.0'), 'stage_chain', 1.0, 1)
     with torch.no_grad():
         for p in slm.parameters():
             p.fill_(7)
@@ -167,4 +173,4 @@ def test_is_initialised_as_the_backbone_from_scratch(pretrained):
 )
 def test_wrong_options(options, message):
     with pytest.raises(ValueError, match='auxiliary.' + message):
-        SLM(make_spec(RESNET_18, 'stem'), *options)
+        make_slm(make_spec(RESNET_18, 'stem'), *options)

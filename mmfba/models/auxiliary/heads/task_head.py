@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import inspect
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from torch import nn
 
@@ -20,6 +20,7 @@ def TaskHead(
     mode: str = 'slim',
     stacked_convs: int = 1,
     feat_channels: Optional[int] = None,
+    levels: Optional[slice] = None,
 ) -> nn.Module:
     """The main network's task head as an auxiliary head.
 
@@ -35,6 +36,9 @@ def TaskHead(
         stacked_convs (int): Convs of a slim head. Defaults to 1.
         feat_channels (int, optional): Channels of a slim head; None for
             ``in_channels``. Defaults to None.
+        levels (slice, optional): Levels of the pyramid that the neck makes.
+            Anchors of the others are left out, and a box that overlaps none
+            of these is no target. Defaults to None, all.
 
     Returns:
         nn.Module: The head.
@@ -46,6 +50,11 @@ def TaskHead(
     if mode not in MODES:
         raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
     if mode == 'shared':
+        if levels is not None:
+            raise ValueError(
+                "auxiliary.head.mode='shared': the auxiliary neck makes some "
+                "levels of the pyramid only: use mode='slim' or 'copy'"
+            )
         if in_channels != main.head['in_channels']:
             raise ValueError(
                 "auxiliary.head.mode='shared': the main head takes "
@@ -70,9 +79,28 @@ def TaskHead(
                     f"{key!r}: use mode='copy'"
                 )
         cfg.update(slim)
+    if levels is not None:
+        _keep_levels(cfg, levels)
+        return main.registry.build(cfg)
     head = main.registry.build(cfg)
     share_assigner(main.head_module, head)
     return head
+
+
+def _keep_levels(cfg: Dict[str, Any], levels: slice) -> None:
+    generator = cfg.get('anchor_generator', {})
+    assigner = (cfg.get('train_cfg') or {}).get('assigner', {})
+    if 'strides' not in generator or assigner.get('type') != 'MaxIoUAssigner':
+        raise ValueError(
+            f'auxiliary.neck.type=mmfba.SLMLevel: {cfg["type"]} has no '
+            'anchors with a MaxIoUAssigner, of which some levels could be '
+            'left out: choose another auxiliary.neck'
+        )
+    for key in ('strides', 'base_sizes', 'centers'):
+        if isinstance(generator.get(key), (list, tuple)):
+            generator[key] = list(generator[key])[levels]
+    # Or each box would get the best of these anchors, however bad.
+    assigner['match_low_quality'] = False
 
 
 def _accepts(cls: type, key: str) -> bool:

@@ -4,6 +4,15 @@ from .dgl_fpn import DGLFPN
 from .fusion import Fusion
 from .slm import SLM
 from .slm_fpn import SLMFPN
+from .slm_level import SLMLevel
 from .slm_neck import SLMNeck
 
-__all__ = ['ConvNeck', 'DGLFPN', 'SLM', 'SLMFPN', 'Fusion', 'SLMNeck']
+__all__ = [
+    'ConvNeck',
+    'DGLFPN',
+    'SLM',
+    'SLMFPN',
+    'Fusion',
+    'SLMLevel',
+    'SLMNeck',
+]

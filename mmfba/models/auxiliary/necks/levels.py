@@ -77,7 +77,7 @@ def plan_levels(
 
     Args:
         spec (UnitSpec): The cut.
-        mode (str): See :class:`SLM`.
+        mode (str): See :func:`slm_stages`.
         made (dict[int, int]): Channels of each stage that the SLM makes.
         bank (Sequence[str]): Bank entries that may be read.
 
@@ -90,7 +90,7 @@ def plan_levels(
         return LevelPlan(levels)
     # stage_tail: the SLM makes the stage of the cut only.
     tail = next(iter(made))
-    read = [stage for stage, name in outputs if name is not None]
+    read = read_stages(spec)
     deeper = {name for stage, name in outputs if name and stage > tail}
     if tail in read and deeper <= set(bank):
         return LevelPlan(levels)
@@ -103,6 +103,11 @@ def plan_levels(
     return LevelPlan(
         [*earlier, end], by_convs=True, num_dropped=max(0, read[0] - tail)
     )
+
+
+def read_stages(spec: UnitSpec) -> List[int]:
+    """Stages whose output the main network's neck reads."""
+    return [stage for stage, name in _outputs(spec) if name is not None]
 
 
 def _level(

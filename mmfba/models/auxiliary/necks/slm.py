@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Dict
+from typing import Dict, Sequence, Tuple
 
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
@@ -14,16 +14,10 @@ MODES = ('stage_chain', 'stage_tail')
 class SLM(BaseModule):
     """Simple local module: simplified blocks of the backbone's own kind.
 
-    The two versions of the paper define it differently:
-
-    - ``stage_chain`` (S2 eq. 4): one block for every stage that is not
-      complete at the cut, each with the stride of its stage;
-    - ``stage_tail`` (S1 eq. 2): one block of the cut's own stage, stride 1.
-      At the stem, which belongs to no stage, the block is of stage 1.
-
     Args:
         spec (UnitSpec): The cut.
-        mode (str): ``'stage_chain'`` or ``'stage_tail'``.
+        stages (Sequence[int]): The stages that it makes, see
+            :func:`slm_stages`.
         channel_ratio (float): Width of the blocks in proportion to the
             backbone's stage, rounded to multiples of 8.
         blocks_per_stage (int): Number of blocks for each stage.
@@ -32,17 +26,12 @@ class SLM(BaseModule):
     def __init__(
         self,
         spec: UnitSpec,
-        mode: str,
+        stages: Sequence[int],
         channel_ratio: float,
         blocks_per_stage: int,
     ) -> None:
         super().__init__(init_cfg=init_cfg_like(spec.main.backbone))
-        _check(mode, channel_ratio, blocks_per_stage)
-        stages = (
-            spec.remaining_stages
-            if mode == 'stage_chain'
-            else (max(spec.cut.stage, 1),)
-        )
+        _check(channel_ratio, blocks_per_stage)
         self.recompute = spec.checkpoint
         self.channels: Dict[int, int] = {}
         self.stages = ModuleDict()
@@ -72,13 +61,35 @@ class SLM(BaseModule):
         return features
 
 
+def slm_stages(spec: UnitSpec, mode: str) -> Tuple[int, ...]:
+    """Stages that the SLM makes at a cut.
+
+    The two versions of the paper define it differently:
+
+    - ``stage_chain`` (S2 eq. 4): one block for every stage that is not
+      complete at the cut, each with the stride of its stage;
+    - ``stage_tail`` (S1 eq. 2): one block of the cut's own stage, stride 1.
+      At the stem, which belongs to no stage, the block is of stage 1.
+
+    Args:
+        spec (UnitSpec): The cut.
+        mode (str): ``'stage_chain'`` or ``'stage_tail'``.
+
+    Raises:
+        ValueError: If there is no such mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
+    if mode == 'stage_chain':
+        return spec.remaining_stages
+    return (max(spec.cut.stage, 1),)
+
+
 def _width(channels: int, ratio: float) -> int:
     return channels if ratio == 1 else max(8, round(channels * ratio / 8) * 8)
 
 
-def _check(mode: str, channel_ratio: float, blocks_per_stage: int) -> None:
-    if mode not in MODES:
-        raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
+def _check(channel_ratio: float, blocks_per_stage: int) -> None:
     if not 0 < channel_ratio <= 4:
         raise ValueError(
             f'auxiliary.neck.channel_ratio={channel_ratio!r}: '

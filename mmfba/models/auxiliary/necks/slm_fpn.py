@@ -10,7 +10,7 @@ from mmfba.registry import MODELS
 from ..unit_spec import UnitSpec
 from .fusion import Fusion, check_operator, readable_entries
 from .levels import Level, plan_levels
-from .slm import SLM
+from .slm import SLM, slm_stages
 
 
 @MODELS.register_module()
@@ -32,7 +32,7 @@ class SLMFPN(BaseModule):
 
     Args:
         spec (UnitSpec): The cut.
-        mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
+        mode (str): See :func:`slm_stages`. Defaults to ``'stage_chain'``.
         channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
@@ -59,7 +59,8 @@ class SLMFPN(BaseModule):
                 'mmfba.SLMFPN copies the neck of the detector, '
                 'which has none: choose another auxiliary.neck'
             )
-        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
+        stages = slm_stages(spec, mode)
+        self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
         self.plan = plan_levels(spec, mode, self.slm.channels, bank)
         self.fusions = ModuleDict(

@@ -9,7 +9,7 @@ from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
 from .fusion import Fusion, readable_entries
-from .slm import SLM
+from .slm import SLM, slm_stages
 
 
 @MODELS.register_module()
@@ -21,7 +21,7 @@ class SLMNeck(BaseModule):
 
     Args:
         spec (UnitSpec): The cut.
-        mode (str): See :class:`SLM`. Defaults to ``'stage_chain'``.
+        mode (str): See :func:`slm_stages`. Defaults to ``'stage_chain'``.
         channel_ratio (float): See :class:`SLM`. Defaults to 1.0.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'none'``.
@@ -36,7 +36,8 @@ class SLMNeck(BaseModule):
         fusion: str = 'none',
     ) -> None:
         super().__init__()
-        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
+        stages = slm_stages(spec, mode)
+        self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         self.out_channels = list(self.slm.channels.values())[-1]
         pooled = spec.main.neck is not None
         self.pool = (
