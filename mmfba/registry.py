@@ -6,13 +6,20 @@ imports this module by its name and then the ``locations``, so that a config
 needs no ``custom_imports``.
 """
 
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import Registry
 
-__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS', 'TASK_UTILS']
+__all__ = [
+    'DATASETS',
+    'HOOKS',
+    'MODELS',
+    'OPTIM_WRAPPERS',
+    'TASK_UTILS',
+]
 
 MODELS = Registry(
     'model', parent=MMENGINE_MODELS, scope='mmfba', locations=['mmfba.models']
@@ -22,6 +29,12 @@ TASK_UTILS = Registry(
     parent=MMENGINE_TASK_UTILS,
     scope='mmfba',
     locations=['mmfba.analysis.balanced_partition'],
+)
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope='mmfba',
+    locations=['mmfba.datasets'],
 )
 HOOKS = Registry(
     'hook',
