@@ -8,6 +8,7 @@ needs no ``custom_imports``.
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
@@ -16,6 +17,7 @@ from mmengine.registry import Registry
 __all__ = [
     'DATASETS',
     'HOOKS',
+    'METRICS',
     'MODELS',
     'OPTIM_WRAPPERS',
     'TASK_UTILS',
@@ -41,6 +43,12 @@ HOOKS = Registry(
     parent=MMENGINE_HOOKS,
     scope='mmfba',
     locations=['mmfba.engine.hooks'],
+)
+METRICS = Registry(
+    'metric',
+    parent=MMENGINE_METRICS,
+    scope='mmfba',
+    locations=['mmfba.evaluation'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

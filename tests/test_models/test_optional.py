@@ -14,12 +14,13 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-from mmfba.registry import DATASETS, MODELS
+from mmfba.registry import DATASETS, METRICS, MODELS
 for registry, name in (
     (MODELS, 'LocalImageClassifier'),
     (MODELS, 'LocalSingleStageDetector'),
     (MODELS, 'LocalEditModel'),
     (DATASETS, 'SVHN'),
+    (METRICS, 'ClasswiseVOCMetric'),
 ):
     try:
         registry.build(dict(type='mmfba.' + name))
@@ -30,7 +31,7 @@ assert not set(missing) & set(sys.modules)
 
 
 PARTS = dict(
-    mmdet=('LocalSingleStageDetector',),
+    mmdet=('LocalSingleStageDetector', 'ClasswiseVOCMetric'),
     mmpretrain=('LocalImageClassifier', 'SVHN'),
     mmagic=('LocalEditModel',),
 )
