@@ -30,7 +30,7 @@ TASK_UTILS = Registry(
     'task util',
     parent=MMENGINE_TASK_UTILS,
     scope='mmfba',
-    locations=['mmfba.analysis.balanced_partition'],
+    locations=['mmfba.models', 'mmfba.analysis.balanced_partition'],
 )
 DATASETS = Registry(
     'dataset',
