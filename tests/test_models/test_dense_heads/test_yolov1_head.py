@@ -6,7 +6,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import ConfigDict
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmfba.models.dense_heads import YOLOV1Head
@@ -213,7 +213,6 @@ def test_feature_smaller_than_the_grid_is_refused():
 
 
 def build_detector():
-    DefaultScope._instance_dict.clear()
     init_default_scope('mmdet')
     from mmengine.registry import MODELS
 
