@@ -116,8 +116,7 @@ class YOLOV1Head(BaseDenseHead):
         if min(size) < grid:
             raise ValueError(
                 f'bbox_head.grid_size={grid}: the feature has only {size} '
-                'positions: use a smaller grid, larger images or smaller '
-                'strides'
+                'positions: use a smaller grid, or larger images'
             )
         feature = F.adaptive_avg_pool2d(x[0], grid)
         return (self.conv_pred(self.convs(feature)),)
@@ -218,12 +217,8 @@ class YOLOV1Head(BaseDenseHead):
         results = []
         for i, meta in enumerate(batch_img_metas):
             # Linear outputs: two negative factors are no high score.
-            scores = (
-                classes[i]
-                .clamp(0, 1)
-                .repeat_interleave(self.num_predictors, dim=0)
-            )
-            scores = scores * confidences[i].clamp(0, 1)[:, None]
+            scores = classes[i].repeat_interleave(self.num_predictors, dim=0)
+            scores = scores.clamp(0, 1) * confidences[i, :, None].clamp(0, 1)
             scores, labels, keep, _ = filter_scores_and_topk(
                 scores,
                 cfg.get('score_thr', 0),
