@@ -12,5 +12,5 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def no_default_scope():
-    """What a test before has set would decide where types are looked up."""
+    """No test finds its classes by the scope that another one left."""
     DefaultScope._instance_dict.clear()

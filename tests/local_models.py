@@ -90,6 +90,20 @@ DETECTOR = dict(
         max_per_img=20,
     ),
 )
+YOLOV1 = dict(
+    type='SingleStageDetector',
+    data_preprocessor=DETECTOR['data_preprocessor'],
+    backbone=dict(DETECTOR['backbone'], out_indices=(3,)),
+    bbox_head=dict(
+        type='mmfba.YOLOV1Head',
+        num_classes=4,
+        in_channels=64,
+        grid_size=2,
+        stacked_convs=2,
+        feat_channels=16,
+    ),
+    test_cfg=DETECTOR['test_cfg'],
+)
 EDITOR = dict(
     type='BaseEditModel',
     generator=dict(
@@ -114,11 +128,13 @@ TASKS = {
     'detection': ('mmdet', DETECTOR, 'LocalSingleStageDetector'),
     'super-resolution': ('mmagic', EDITOR, 'LocalEditModel'),
 }
+FAMILIES = dict(TASKS, yolov1=('mmdet', YOLOV1, 'LocalSingleStageDetector'))
+"""Also a detector without a neck."""
 
 
 def build(task, plain_options=None, seed=0, **local_learning):
     """Build and initialize a model; plain if ``local_learning`` is empty."""
-    scope, cfg, local = TASKS[task]
+    scope, cfg, local = FAMILIES[task]
     DefaultScope._instance_dict.clear()
     init_default_scope(scope)
     from mmengine.registry import MODELS
@@ -175,7 +191,7 @@ def raw_data(task, batch_size=4, size=64, seed=0):
             DataSample().set_gt_label(i % 10) for i in range(batch_size)
         ]
         inputs = [image(size // 4) for _ in samples]
-    elif task == 'detection':
+    elif task in ('detection', 'yolov1'):
         from mmdet.testing import demo_mm_inputs
 
         return demo_mm_inputs(

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Every config builds; one of each task is trained, resumed and tested."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.runner import Runner
 from run_tool import ROOT, run_tool
 from tiny_data import write_div2k, write_fashion_mnist
 
@@ -170,3 +172,68 @@ def test_train_resume_and_test_on_tiny_data(name, tmp_path):
 
 def _stock_name(name):
     return name.split('_', 1)[1] + '.py'
+
+
+def _div2k(root, scale):
+    """DIV2K with its validation set, as ``data`` in ``root``."""
+    write_div2k(root, scale)
+    valid = root / 'DIV2K/DIV2K_valid_LR_bicubic'
+    valid.mkdir(exist_ok=True)
+    low = valid / f'X{scale}'
+    (root / f'Set5/LRbicx{scale}').rename(low)
+    for file in low.iterdir():
+        file.rename(file.with_stem(f'{file.stem}x{scale}'))
+    (root / 'Set5/GTmod12').rename(root / 'DIV2K/DIV2K_valid_HR')
+
+
+def test_x4_starts_from_the_x2_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _div2k(tmp_path / 'data', scale=4)
+    configs = {
+        scale: Config.fromfile(
+            ROOT
+            / f'configs/fba/fba-k4_edsr_x{scale}c64b16_1xb16-300k_div2k.py'
+        )
+        for scale in (2, 4)
+    }
+    for cfg in configs.values():
+        cfg.model.generator.mid_channels = 4
+    cfg = configs[4]
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    assert pipeline[3].gt_patch_size == 192
+    pipeline[3].gt_patch_size = 32  # the tiny images have no more
+    cfg.merge_from_dict(
+        {
+            'train_cfg.max_iters': 1,
+            'train_cfg.val_interval': 1,
+            'train_dataloader.num_workers': 0,
+            'val_dataloader.num_workers': 0,
+            'test_dataloader.0.num_workers': 0,
+            'log_level': 'ERROR',
+            'optim_wrapper.optimizer.lr': 0.0,
+        }
+    )
+    x2 = _build(configs[2])
+    path = Path(cfg.default_hooks.transfer.checkpoint)
+    assert path == Path(configs[2].work_dir) / 'iter_300000.pth'
+    path.parent.mkdir(parents=True)
+    torch.save(dict(state_dict=x2.state_dict()), path)
+
+    DefaultScope._instance_dict.clear()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    upsampler, taken = [], x2.generator.state_dict()
+    for key, value in runner.model.generator.state_dict().items():
+        if key.startswith('upsample'):
+            upsampler.append(key in taken and value.equal(taken[key]))
+        else:
+            assert value.equal(taken[key]), key
+    assert not all(upsampler)
+
+    runner.test()
+    (file,) = Path(runner.log_dir).glob('*.json')
+    assert json.loads(file.read_text()).keys() >= {
+        f'{color}/{metric}'
+        for color in ('RGB', 'Y')
+        for metric in ('PSNR', 'SSIM')
+    }

@@ -9,3 +9,5 @@ optim_wrapper = dict(
     type='mmfba.LocalLearningOptimWrapper', clip_grad=dict(max_norm=10)
 )
 default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))
+val_evaluator = dict(type='mmfba.ClasswiseVOCMetric')
+test_evaluator = dict(type='mmfba.ClasswiseVOCMetric')

@@ -27,11 +27,16 @@ else:
     register_missing('mmpretrain', 'LocalImageClassifier', 'CIFARResNet')
 
 if is_installed('mmdet'):
+    from .dense_heads import *  # noqa: F401,F403
     from .detectors import *  # noqa: F401,F403
     from .losses import *  # noqa: F401,F403
+    from .task_modules import *  # noqa: F401,F403
 else:
     register_missing(
-        'mmdet', 'LocalSingleStageDetector', 'LeanSigmoidFocalLoss'
+        'mmdet',
+        'LocalSingleStageDetector',
+        'LeanSigmoidFocalLoss',
+        'YOLOV1Head',
     )
 
 if is_installed('mmagic'):

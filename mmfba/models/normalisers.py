@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""What the dense heads of mmdet divide their losses by."""
+"""What dense heads divide their losses by."""
 
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Sequence
@@ -18,15 +18,18 @@ class Normaliser:
     Attributes:
         parts (list[float]): What each image of the batch adds.
         floor (float): The least value. Defaults to 0.
+        eps (float): What the loss adds to it. Defaults to that of mmdet's
+            losses.
     """
 
     parts: List[float]
     floor: float = 0.0
+    eps: float = EPS
 
     def share(self, rows: slice) -> float:
         """What turns the head's loss of some images into their part."""
         part, whole = (
-            max(sum(parts), self.floor) + EPS
+            max(sum(parts), self.floor) + self.eps
             for parts in (self.parts[rows], self.parts)
         )
         return part / whole
@@ -103,8 +106,27 @@ def fcos_normalisers(
     )
 
 
+def yolov1_normalisers(
+    head: nn.Module, features: Sequence[Tensor], data_samples: List[Any]
+) -> Dict[str, Normaliser]:
+    """The normaliser of ``mmfba.YOLOV1Head``: the number of images.
+
+    Args:
+        head (nn.Module): See :func:`anchor_normalisers`.
+        features (Sequence[Tensor]): See there.
+        data_samples (list[DetDataSample]): See there.
+
+    Returns:
+        dict[str, Normaliser]: By the name of the loss.
+    """
+    images = Normaliser([1.0] * len(data_samples), eps=0.0)
+    terms = ('xy', 'wh', 'obj', 'noobj', 'cls')
+    return dict.fromkeys((f'loss_{term}' for term in terms), images)
+
+
 NORMALISERS: Dict[str, Callable[..., Dict[str, Normaliser]]] = {
     'AnchorHead': anchor_normalisers,
     'FCOSHead': fcos_normalisers,
+    'YOLOV1Head': yolov1_normalisers,
 }
 """By the name of the class that defines ``loss_by_feat``."""

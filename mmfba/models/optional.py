@@ -2,6 +2,8 @@
 from importlib.util import find_spec
 from typing import Any
 
+from mmengine.registry import Registry
+
 from mmfba.registry import MODELS
 
 
@@ -13,12 +15,15 @@ def is_installed(library: str) -> bool:
         return False
 
 
-def register_missing(library: str, *names: str) -> None:
+def register_missing(
+    library: str, *names: str, registry: Registry = MODELS
+) -> None:
     """Register names that say what to install when they are built.
 
     Args:
         library (str): The library that they need.
         *names (str): Class names as in a config, without the scope.
+        registry (Registry): Where to. Defaults to ``MODELS``.
     """
     for name in names:
 
@@ -28,4 +33,4 @@ def register_missing(library: str, *names: str) -> None:
                 f'installed: pip install {library}'
             )
 
-        MODELS.register_module(name=name, module=build)
+        registry.register_module(name=name, module=build)

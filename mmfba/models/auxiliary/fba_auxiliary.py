@@ -91,4 +91,5 @@ class FBAAuxiliary(AuxiliaryNetwork):
         if isinstance(self._task_head, SRHead):
             return  # its tail and loss are the main network's
         check_image_wise_head(self._task_head)
-        check_no_batch_norm(self.neck.neck)
+        if hasattr(self.neck, 'neck'):  # what it does after ``collect``
+            check_no_batch_norm(self.neck.neck)

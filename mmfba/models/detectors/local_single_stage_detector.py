@@ -22,6 +22,9 @@ AUXILIARY = dict(
     neck=dict(type='mmfba.SLMFPN'),
     head=dict(type='mmfba.TaskHead', mode='slim'),
 )
+AUXILIARY_WITHOUT_NECK = dict(
+    AUXILIARY, neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5)
+)
 
 
 @MODELS.register_module()
@@ -29,7 +32,9 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     """A single-stage detector of mmdet trained by local learning.
 
     Takes the place of RetinaNet, FCOS and every other
-    ``SingleStageDetector`` whose backbone has a chain.
+    ``SingleStageDetector`` whose backbone has a chain. Without a neck, as
+    YOLOv1, the auxiliary networks have none either: the SLM leads to the
+    head.
 
     Args:
         backbone (dict): Config of the backbone.
@@ -37,7 +42,8 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         bbox_head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
-            holds the outputs that the neck reads.
+            holds the outputs that the neck reads; without a neck, the end
+            of each stage.
         **kwargs: Of the plain detector.
 
     Examples:
@@ -56,8 +62,9 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     ) -> None:
         super().__init__(backbone, neck, bbox_head, **kwargs)
         self._head_cfgs = copy.deepcopy((neck, bbox_head))
+        auxiliary = AUXILIARY if neck else AUXILIARY_WITHOUT_NECK
         self.init_local_learning(
-            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
+            LocalLearningOptions.from_config(local_learning or {}, auxiliary)
         )
 
     def main_model(self) -> MainModel:
@@ -76,7 +83,10 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
-        return [name for name in main.outputs_read if name is not None]
+        if self.with_neck:
+            return [name for name in main.outputs_read if name is not None]
+        ends = {unit.stage: unit.name for unit in main.chain.units}
+        return [name for stage, name in ends.items() if stage > 0]
 
     @property
     def local_backbone(self) -> nn.Module:

@@ -14,7 +14,8 @@ from .slm import SLM, slm_stages
 
 @MODELS.register_module()
 class SLMNeck(BaseModule):
-    """Auxiliary neck of classification and super-resolution.
+    """Auxiliary neck of classification, super-resolution, and detection
+    without an FPN.
 
     The SLM simplifies the rest of the backbone; a copy of the main network's
     neck, if it has one, pools; the result is fused with the bank.
@@ -69,3 +70,7 @@ class SLMNeck(BaseModule):
         return (self.fusion(x, [bank.get(name) for name in self.reads]),)
 
     collect = forward
+
+    def finish(self, features: Tuple[Tensor]) -> Tuple[Tensor]:
+        """Nothing is left to do after :meth:`collect`."""
+        return features

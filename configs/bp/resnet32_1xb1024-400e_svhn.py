@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/resnet32_cifar.py',
+    '../_base_/datasets/svhn.py',
+    '../_base_/schedules/cifar_400e.py',
+    'mmpretrain::_base_/default_runtime.py',
+]
+default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))

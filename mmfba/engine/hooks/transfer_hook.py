@@ -1,0 +1,114 @@
+# Copyright (c) mmfba authors.
+import difflib
+from typing import Dict, Sequence
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import CheckpointLoader, Runner
+from torch import Tensor
+
+from mmfba.registry import HOOKS
+
+AUXILIARY = 'local_aux'
+
+
+@HOOKS.register_module()
+class TransferHook(Hook):
+    """Starts training from another network's weights, some parts left out.
+
+    For example a x3 network from a x2 one without its upsampler. What is not
+    left out has to fit exactly; auxiliary networks always start anew. A
+    resumed run keeps its own weights. Unlike ``load_from``, which passes over
+    what does not fit, an error says what is wrong.
+
+    Args:
+        checkpoint (str): File or URL of the other network.
+        leave_out (Sequence[str]): Dotted names of the modules or parameters
+            that start anew. Defaults to none.
+
+    Examples:
+        >>> default_hooks = dict(transfer=dict(
+        >>>     type='mmfba.TransferHook',
+        >>>     checkpoint='work_dirs/edsr_x2/iter_300000.pth',
+        >>>     leave_out=['generator.upsample']))
+    """
+
+    def __init__(self, checkpoint: str, leave_out: Sequence[str] = ()) -> None:
+        if not isinstance(checkpoint, str) or isinstance(leave_out, str):
+            raise ValueError(
+                f'TransferHook: checkpoint={checkpoint!r}, leave_out='
+                f'{leave_out!r}: expected a file or URL and a list of names'
+            )
+        self.checkpoint = checkpoint
+        self.leave_out = tuple(leave_out)
+
+    def before_train(self, runner: Runner) -> None:
+        """Load the weights, unless the run is resumed.
+
+        Args:
+            runner (Runner): The runner.
+
+        Raises:
+            ValueError: If what is not left out does not fit.
+        """
+        if runner.iter > 0:
+            return
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        loaded = CheckpointLoader.load_checkpoint(self.checkpoint, 'cpu')
+        loaded = loaded.get('state_dict', loaded)
+        state = model.state_dict()
+        _check_names(self.leave_out, state)
+        anew = [*self.leave_out]
+        if any(_is_in(key, AUXILIARY) for key in state):
+            anew.append(AUXILIARY)
+        given = self._kept(loaded)
+        self._check(self._kept(state), given)
+        model.load_state_dict(given, strict=False)
+        print_log(
+            f'TransferHook: {len(given)} tensors are taken from '
+            f'{self.checkpoint}; anew start {anew}',
+            logger='current',
+        )
+
+    def _kept(self, state: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        names = (*self.leave_out, AUXILIARY)
+        return {
+            key: value
+            for key, value in state.items()
+            if not any(_is_in(key, name) for name in names)
+        }
+
+    def _check(
+        self, wanted: Dict[str, Tensor], given: Dict[str, Tensor]
+    ) -> None:
+        problems = [f'{k} is missing' for k in wanted if k not in given]
+        problems += [f'{k} is too much' for k in given if k not in wanted]
+        problems += [
+            f'{k} is {tuple(given[k].shape)}, the model has {tuple(v.shape)}'
+            for k, v in wanted.items()
+            if k in given and given[k].shape != v.shape
+        ]
+        if problems:
+            shown = '; '.join(problems[:5])
+            raise ValueError(
+                f'TransferHook: {self.checkpoint} does not fit the model in '
+                f'{len(problems)} places: {shown}. Leave out what differs: '
+                f'leave_out={list(self.leave_out)}'
+            )
+
+
+def _is_in(key: str, name: str) -> bool:
+    return f'{key}.'.startswith(f'{name}.')
+
+
+def _check_names(names: Sequence[str], state: Dict[str, Tensor]) -> None:
+    for name in names:
+        if not any(_is_in(key, name) for key in state):
+            modules = {key.rpartition('.')[0] for key in state}
+            near = difflib.get_close_matches(name, sorted(modules), n=3)
+            raise ValueError(
+                f'TransferHook.leave_out: the model has no {name!r}; '
+                f'near it: {near}'
+            )

@@ -1,0 +1,250 @@
+# Copyright (c) mmfba authors.
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.utils import filter_scores_and_topk
+from mmdet.registry import TASK_UTILS
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmfba.registry import MODELS
+
+from ..losses.yolov1_loss import YOLOV1Targets, yolov1_loss
+from ..task_modules.grid_cells import grid_cells
+
+
+@MODELS.register_module()
+class YOLOV1Head(BaseDenseHead):
+    """Head of YOLOv1 on a grid of S x S cells with B predictors each.
+
+    The loss is eq. 3 of `You Only Look Once
+    <https://arxiv.org/abs/1506.02640>`_, see
+    :func:`mmfba.models.losses.yolov1_loss`. All outputs are linear, as in the
+    paper, and the network predicts the roots of width and height themselves.
+
+    The layers are those of a dense head: convs, and a conv instead of the
+    paper's fully connected layers. A feature that is larger than the grid is
+    average-pooled to it first.
+
+    Args:
+        num_classes (int): C.
+        in_channels (int): Channels of the feature.
+        grid_size (int): S. Defaults to 7.
+        num_predictors (int): B. Defaults to 2.
+        stacked_convs (int): Convs before the predicting one. Defaults to 4.
+        feat_channels (int): Their channels. Defaults to 1024.
+        coord_weight (float): Weight of the boxes. Defaults to 5.0.
+        noobj_weight (float): Weight of the confidences of predictors
+            without an object. Defaults to 0.5.
+        norm_cfg (dict, optional): Normalisation of the convs. Defaults to
+            None.
+        bbox_coder (dict): Defaults to :class:`YOLOV1BBoxCoder`.
+        train_cfg (dict, optional): ``assigner``; None for
+            :class:`YOLOV1Assigner`. Defaults to None.
+        test_cfg (dict, optional): ``score_thr``, ``nms_pre``, ``nms`` and
+            ``max_per_img``, as of other heads of mmdet. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        grid_size: int = 7,
+        num_predictors: int = 2,
+        stacked_convs: int = 4,
+        feat_channels: int = 1024,
+        coord_weight: float = 5.0,
+        noobj_weight: float = 0.5,
+        norm_cfg: Optional[Dict[str, Any]] = None,
+        bbox_coder: Optional[Dict[str, Any]] = None,
+        train_cfg: Optional[Dict[str, Any]] = None,
+        test_cfg: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        small = dict(type='Normal', std=0.01)
+        super().__init__(dict(small, override=dict(small, name='conv_pred')))
+        self.num_classes = num_classes
+        self.grid_size = grid_size
+        self.num_predictors = num_predictors
+        self.loss_weights = dict(
+            coord_weight=coord_weight, noobj_weight=noobj_weight
+        )
+        self.test_cfg = test_cfg
+        self.bbox_coder = TASK_UTILS.build(
+            bbox_coder or dict(type='mmfba.YOLOV1BBoxCoder')
+        )
+        self.assigner = TASK_UTILS.build(
+            (train_cfg or {}).get('assigner')
+            or dict(type='mmfba.YOLOV1Assigner')
+        )
+        cfg = dict(
+            kernel_size=3,
+            padding=1,
+            norm_cfg=norm_cfg,
+            act_cfg=dict(type='LeakyReLU', negative_slope=0.1),
+        )
+        widths = [in_channels] + [feat_channels] * stacked_convs
+        self.convs = nn.Sequential(
+            *(ConvModule(a, b, **cfg) for a, b in zip(widths, widths[1:]))
+        )
+        self.conv_pred = nn.Conv2d(
+            widths[-1], num_predictors * 5 + num_classes, 3, padding=1
+        )
+
+    def forward(self, x: Tuple[Tensor, ...]) -> Tuple[Tensor]:
+        """Predict boxes, confidences and classes of all cells.
+
+        Args:
+            x (tuple[Tensor]): One feature, (N, in_channels, H, W).
+
+        Returns:
+            tuple[Tensor]: One map (N, B * 5 + C, S, S): for each predictor
+            its encoded box and confidence, then the classes of the cell.
+
+        Raises:
+            ValueError: If there are several features, or the feature is
+                smaller than the grid.
+        """
+        if len(x) != 1:
+            raise ValueError(
+                f'YOLOV1Head reads one feature, but gets {len(x)}: set '
+                'backbone.out_indices to the last stage'
+            )
+        size, grid = tuple(x[0].shape[-2:]), self.grid_size
+        if min(size) < grid:
+            raise ValueError(
+                f'bbox_head.grid_size={grid}: the feature has only {size} '
+                'positions: use a smaller grid, or larger images'
+            )
+        feature = F.adaptive_avg_pool2d(x[0], grid)
+        return (self.conv_pred(self.convs(feature)),)
+
+    def loss_by_feat(
+        self,
+        pred_map: Tensor,
+        batch_gt_instances: List[InstanceData],
+        batch_img_metas: List[Dict[str, Any]],
+        batch_gt_instances_ignore: Optional[List[InstanceData]] = None,
+    ) -> Dict[str, Tensor]:
+        """Eq. 3, divided by the number of images.
+
+        Args:
+            pred_map (Tensor): See :meth:`forward`.
+            batch_gt_instances (list[InstanceData]): Objects of each image.
+            batch_img_metas (list[dict]): With ``batch_input_shape``.
+            batch_gt_instances_ignore (list[InstanceData], optional): Not
+                used. Defaults to None.
+
+        Returns:
+            dict[str, Tensor]: The five terms.
+        """
+        outputs = self._split(pred_map)
+        shape = tuple(batch_img_metas[0]['batch_input_shape'])
+        cells = self._cells(shape, outputs[0])
+        with torch.no_grad():
+            targets = [
+                self.get_targets(cells, boxes, gt, shape)
+                for boxes, gt in zip(outputs[0], batch_gt_instances)
+            ]
+        targets = YOLOV1Targets(*map(torch.stack, zip(*targets)))
+        return yolov1_loss(*outputs, targets, **self.loss_weights)
+
+    def get_targets(
+        self,
+        cells: Tensor,
+        boxes: Tensor,
+        gt_instances: InstanceData,
+        img_shape: Tuple[int, int],
+    ) -> YOLOV1Targets:
+        """Targets of one image.
+
+        Args:
+            cells (Tensor): The cell of each predictor, (N, 4).
+            boxes (Tensor): The encoded box that it predicts, (N, 4).
+            gt_instances (InstanceData): ``bboxes`` (M, 4) and ``labels``.
+            img_shape (tuple[int, int]): Height and width of the input.
+
+        Returns:
+            YOLOV1Targets: Of the dtype of the boxes.
+        """
+        predicted = self.bbox_coder.decode(cells, boxes, img_shape)
+        assigned = self.assigner.assign(
+            InstanceData(priors=cells, bboxes=predicted), gt_instances
+        )
+        responsible = (assigned.gt_inds > 0).to(boxes)
+        labels = torch.arange(self.num_classes, device=boxes.device)
+        classes = (assigned.labels[:, None] == labels).to(boxes)
+        if len(gt_instances):
+            objects = gt_instances.bboxes[(assigned.gt_inds - 1).clamp(min=0)]
+            boxes = self.bbox_coder.encode(cells, objects, img_shape)
+        return YOLOV1Targets(
+            responsible,
+            boxes.to(responsible),
+            assigned.max_overlaps,
+            classes.unflatten(0, (-1, self.num_predictors)).sum(dim=1),
+        )
+
+    def predict_by_feat(
+        self,
+        pred_map: Tensor,
+        batch_img_metas: List[Dict[str, Any]],
+        cfg: Optional[Any] = None,
+        rescale: bool = False,
+        with_nms: bool = True,
+    ) -> List[InstanceData]:
+        """Boxes; a score is the product of class probability and confidence.
+
+        Args:
+            pred_map (Tensor): See :meth:`forward`.
+            batch_img_metas (list[dict]): With ``batch_input_shape``,
+                ``img_shape`` and, to rescale, ``scale_factor``.
+            cfg (ConfigDict, optional): Instead of ``test_cfg``. Defaults to
+                None.
+            rescale (bool): Whether boxes are in pixels of the original image.
+                Defaults to False.
+            with_nms (bool): Whether to apply NMS. Defaults to True.
+
+        Returns:
+            list[InstanceData]: ``bboxes`` (n, 4), ``scores`` (n, ) and
+            ``labels`` (n, ) of each image.
+        """
+        cfg = self.test_cfg if cfg is None else cfg
+        shape = tuple(batch_img_metas[0]['batch_input_shape'])
+        boxes, confidences, classes = self._split(pred_map)
+        cells = self._cells(shape, boxes)
+        results = []
+        for i, meta in enumerate(batch_img_metas):
+            # Linear outputs: two negative factors are no high score.
+            scores = classes[i].repeat_interleave(self.num_predictors, dim=0)
+            scores = scores.clamp(0, 1) * confidences[i, :, None].clamp(0, 1)
+            scores, labels, keep, _ = filter_scores_and_topk(
+                scores,
+                cfg.get('score_thr', 0),
+                cfg.get('nms_pre', scores.numel()),
+            )
+            bboxes = self.bbox_coder.decode(cells[keep], boxes[i, keep], shape)
+            limit = bboxes.new_tensor(meta['img_shape'][1::-1]).repeat(2)
+            bboxes = bboxes.clamp(min=0).minimum(limit)
+            found = InstanceData(bboxes=bboxes, scores=scores, labels=labels)
+            results.append(
+                self._bbox_post_process(found, cfg, rescale, with_nms, meta)
+            )
+        return results
+
+    def _split(self, pred_map: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Encoded boxes (N, S * S * B, 4), confidences (N, S * S * B) and
+        classes (N, S * S, C), at least in single precision."""
+        wide = torch.promote_types(pred_map.dtype, torch.float32)
+        cells = pred_map.to(wide).flatten(2).transpose(1, 2)
+        predictors, classes = cells.split(
+            [self.num_predictors * 5, self.num_classes], dim=2
+        )
+        predictors = predictors.unflatten(2, (-1, 5)).flatten(1, 2)
+        return predictors[..., :4], predictors[..., 4], classes
+
+    def _cells(self, img_shape: Tuple[int, int], like: Tensor) -> Tensor:
+        """The cell (x1, y1, x2, y2) of each predictor, (S * S * B, 4)."""
+        cells = grid_cells((self.grid_size,) * 2, img_shape, like)
+        return cells.repeat_interleave(self.num_predictors, dim=0)
