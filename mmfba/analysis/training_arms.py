@@ -8,7 +8,8 @@ from typing import Callable, Dict, Tuple
 from mmengine.config import Config
 
 TUNED = 'balanced+chunk+checkpoint'
-NUMBERED = dict(accum=True, k=True, chunk=False, checkpoint=False)
+NUMBERED = dict(accum=True, k=True, micro=True)
+NUMBERED.update(chunk=False, checkpoint=False)
 """Tokens with a number, and whether they need it."""
 
 
@@ -24,9 +25,10 @@ def make_arm(
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``checkpoint<n>`` (inside the first n modules, all
-            without a number), ``stem`` (lean), ``update`` (the optimizer
-            module by module), ``cp`` (upstream's ``with_cp``), ``amp``, and
-            ``accum<n>`` (the batch in n micro-batches). ``tuned`` is
+            without a number), ``stem`` (lean), ``micro<n>`` (the first module
+            in n micro-batches), ``update`` (the optimizer module by module),
+            ``cp`` (upstream's ``with_cp``), ``amp``, and ``accum<n>`` (the
+            batch in n micro-batches). ``tuned`` is
             ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
@@ -110,12 +112,21 @@ def _balanced(
 
 
 def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
+    _check_count('accum', count, batch_size)
+    cfg.optim_wrapper.accumulative_counts = count
+
+
+def _micro_batches(cfg: Config, count: int, batch_size: int, *_) -> None:
+    _check_count('micro', count, batch_size)
+    cfg.model.local_learning.update(micro_batches=[count], ghost_bn=True)
+
+
+def _check_count(name: str, count: int, batch_size: int) -> None:
     if not 1 < count <= batch_size:
         raise ValueError(
-            f'arm accum{count}: a batch of {batch_size} images makes 2 to '
+            f'arm {name}{count}: a batch of {batch_size} images makes 2 to '
             f'{batch_size} micro-batches'
         )
-    cfg.optim_wrapper.accumulative_counts = count
 
 
 def _update(cfg: Config, *_) -> None:
@@ -134,6 +145,7 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     chunk=_chunk,
     checkpoint=_checkpoint,
     stem=_stem,
+    micro=_micro_batches,
     update=_update,
     cp=_cp,
     accum=_accumulate,

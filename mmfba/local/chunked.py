@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from .losses import sum_losses
+from .losses import add_losses, sum_losses
 
 Features = Tuple[Optional[Tensor], ...]
 
@@ -30,7 +30,7 @@ class ImageWise:
 
 def backward_by_chunks(
     part: ImageWise,
-    size: int,
+    size: Optional[int],
     backward: Callable[[Tensor], None],
     inspect: Optional[
         Callable[[Sequence[Tensor], Sequence[Tensor]], None]
@@ -45,7 +45,7 @@ def backward_by_chunks(
 
     Args:
         part (ImageWise): What is computed so.
-        size (int): Images in a chunk.
+        size (int, optional): Images in a chunk; None for all.
         backward (Callable): Scales a scalar loss and propagates it.
         inspect (Callable, optional): Called once, with the roots of the graph
             (the live features and the first chunk's loss) and the leaves
@@ -59,8 +59,9 @@ def backward_by_chunks(
     grads = [torch.zeros_like(f) for f in live]
     num_images = next(len(f) for f in features if f is not None)
     logs: Dict[str, Tensor] = {}
+    size = size or num_images
     for start in range(0, num_images, size):
-        rows = slice(start, start + size)
+        rows = slice(start, min(start + size, num_images))
         pieces = tuple(_piece(f, rows) for f in features)
         leaves = [p for p in pieces if p is not None and p.requires_grad]
         losses = part.loss(pieces, rows)
@@ -69,7 +70,7 @@ def backward_by_chunks(
             inspect([*live, total], leaves)
         backward(total)
         _collect(grads, leaves, rows)
-        _add(logs, losses)
+        add_losses(logs, losses)
         # Or they would be alive while the next chunk runs.
         del pieces, leaves, losses, total
     if live:
@@ -109,10 +110,3 @@ def _collect(
     for grad, leaf in zip(grads, leaves):
         if leaf.grad is not None:
             grad[rows] = leaf.grad
-
-
-def _add(total: Dict[str, Tensor], values: Dict[str, Any]) -> None:
-    for name in values:
-        if 'loss' in name:
-            value = sum_losses({name: values[name]}).detach()
-            total[name] = total[name] + value if name in total else value

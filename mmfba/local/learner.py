@@ -6,18 +6,16 @@ from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from .chain import INPUT, Chain, Unit
+from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
+from .forward import fill_bank, run_units
 from .losses import (
-    in_many_processes,
     log_values,
-    reach_with_zero_gradient,
     sum_losses,
     weigh_losses,
 )
-from .recompute import forward_recomputed
-from .statistics import frozen_statistics
+from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
 
 BACKWARDS = ('immediate', 'summed')
@@ -54,6 +52,9 @@ class LocalLearner:
         checkpoint (Sequence[int]): Indices of the local modules whose units
             are run again in the backward instead of keeping what they
             computed, see :func:`forward_recomputed`. Defaults to ().
+        micro_batches (Sequence[int]): In how many micro-batches each module
+            but the last runs, see :func:`forward_by_micro_batches`. It has no
+            effect on ``'summed'``. Defaults to ().
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class LocalLearner:
         loss_weights: Sequence[float] = (),
         chunk: Optional[int] = None,
         checkpoint: Sequence[int] = (),
+        micro_batches: Sequence[int] = (),
     ) -> None:
         self.modules = tuple(modules)
         self.bank = FeatureBank(last_reader)
@@ -74,6 +76,8 @@ class LocalLearner:
         self.loss_weights = tuple(loss_weights)
         self.chunk = chunk
         self.checkpoint = tuple(checkpoint)
+        counts = micro_batches if backward == 'immediate' else ()
+        self.micro_batches = {i: n for i, n in enumerate(counts) if n > 1}
         self.peak_bank_bytes = 0
         self.on_module: Optional[Callable[[str], None]] = None
         self._local_backward: Optional[Callable[[Tensor], None]] = None
@@ -129,20 +133,22 @@ class LocalLearner:
         self.peak_bank_bytes = 0
         with self.bank.step() as bank:
             if self.timing == 'two_pass':
-                self._fill_bank(chain, inputs)
+                fill_bank(chain.units, inputs, bank)
             bank.put(INPUT, inputs)
             with torch.no_grad():
                 prefix = chain.units[: self.modules[0][0]]
-                x = self._forward(prefix, inputs)
-            for index, (start, stop) in enumerate(self.modules):
+                x = run_units(prefix, inputs, bank, recompute=False)
+            for index in range(self.num_modules):
                 if self.on_module:
                     self.on_module(str(index))
-                x = self._forward(
-                    chain.units[start:stop], x, index in self.checkpoint
-                )
+                if index in self.micro_batches:
+                    x, losses = self._by_micro_batches(step, index, x)
+                else:
+                    x = self._run(step, index, x, bank)
+                    losses = self._learn(step, index, x)
                 self.peak_bank_bytes = max(self.peak_bank_bytes, bank.nbytes)
+                logs.update(losses)
                 if index < last:
-                    logs.update(self._learn(step, index, x))
                     x = x.detach()
                     bank.cut(index)
                     if self._module_done and self.backward == 'immediate':
@@ -155,37 +161,45 @@ class LocalLearner:
         self._isolation_checked = True
         return {**losses, **logs}
 
-    def _forward(
-        self, units: Sequence[Unit], x: Tensor, recompute: bool = False
-    ) -> Tensor:
-        for unit in units:
-            x = forward_recomputed(unit, x) if recompute else unit.forward(x)
-            self.bank.put(unit.name, x)
-        return x
+    def _run(self, step: Step, index: int, x: Tensor, bank: FeatureBank):
+        units = step.chain.units[slice(*self.modules[index])]
+        return run_units(units, x, bank, index in self.checkpoint)
 
-    def _fill_bank(self, chain: Chain, inputs: Tensor) -> None:
-        devices = [inputs.device] if inputs.is_cuda else []
-        with (
-            torch.no_grad(),
-            torch.random.fork_rng(devices),
-            frozen_statistics(m for u in chain.units for m in u.modules),
-        ):
-            self._forward(chain.units, inputs)
+    def _by_micro_batches(
+        self, step: Step, index: int, x: Tensor
+    ) -> Tuple[Tensor, Dict[str, Any]]:
+        """Output and local loss of module ``index``, and its backward."""
+
+        def run(images: Tensor, bank: FeatureBank, rows: slice):
+            y = self._run(step, index, images, bank)
+            return y, self._image_wise(step, index, y, bank, rows.start)
+
+        count = self.micro_batches[index]
+        x, losses = forward_by_micro_batches(x, count, self.bank, run)
+        return x, log_values(losses, prefix=f'aux{index}/')
 
     def _learn(self, step: Step, index: int, x: Tensor) -> Dict[str, Any]:
         """The local loss of module ``index``, and its backward."""
-        auxiliary, weight = step.auxiliaries[index], self.loss_weights[index]
+        if index == self.num_modules - 1:
+            return {}  # its loss is the main head's
         if self._by_chunks:
-            part = auxiliary.image_wise(x, self.bank, step.targets)
-            losses = self._chunked_losses(step, index, part, weight)
+            losses = self._image_wise(step, index, x, self.bank)
             return log_values(losses, prefix=f'aux{index}/')
-        losses = auxiliary.loss(x, self.bank, step.targets)
-        losses = weigh_losses(losses, weight)
+        losses = step.auxiliaries[index].loss(x, self.bank, step.targets)
+        losses = weigh_losses(losses, self.loss_weights[index])
         self._check_isolation(step, index, [sum_losses(losses)])
         if self.backward == 'summed':
             return {f'aux{index}/{name}': v for name, v in losses.items()}
         self._backward(sum_losses(losses))
         return log_values(losses, prefix=f'aux{index}/')
+
+    def _image_wise(
+        self, step: Step, index: int, x: Tensor, bank: FeatureBank, start=0
+    ) -> Dict[str, Tensor]:
+        """The same for the images from ``start`` on, by chunks."""
+        part = step.auxiliaries[index].image_wise(x, bank, step.targets)
+        part = part_of_batch(part, start, self.loss_weights[index])
+        return self._chunked_losses(step, index, part)
 
     def _main_losses(
         self, step: Step, outputs: Dict[str, Optional[Tensor]]
@@ -199,32 +213,23 @@ class LocalLearner:
                 return main_loss(finish(dict(zip(outputs, features))), rows)
 
             part = ImageWise(tuple(outputs.values()), loss)
-            losses = self._chunked_losses(step, last, part, 1.0)
+            losses = self._chunked_losses(step, last, part)
         else:
             losses = step.model.main_loss(finish(outputs), step.targets)
             self._check_isolation(step, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        before = list(step.parameters_before(self.modules))
-        own = step.other_parameters(before) if self._by_chunks else []
-        if in_many_processes():
-            return reach_with_zero_gradient(losses, [*before, *own])
-        # What is returned must have a graph, at least a small one.
-        smallest = sorted(own, key=Tensor.numel)[:1]
-        return reach_with_zero_gradient(losses, smallest)
+        return step.touch(losses, self.modules, chunked=self._by_chunks)
 
     @property
     def _by_chunks(self) -> bool:
         return self.chunk is not None and self.backward == 'immediate'
 
     def _chunked_losses(
-        self, step: Step, index: int, part: ImageWise, weight: float
+        self, step: Step, index: int, part: ImageWise
     ) -> Dict[str, Tensor]:
-        def loss(features: Features, rows: slice) -> Dict[str, Any]:
-            return weigh_losses(part.loss(features, rows), weight)
-
         return backward_by_chunks(
-            ImageWise(part.features, loss),
+            part,
             self.chunk,
             self._backward,
             partial(self._check_isolation, step, index),

@@ -39,6 +39,14 @@ def weigh_losses(losses: Dict[str, Any], weight: float) -> Dict[str, Any]:
     }
 
 
+def add_losses(total: Dict[str, Tensor], losses: Dict[str, Any]) -> None:
+    """Add the terms of a loss dict, detached, to those of ``total``."""
+    for name in losses:
+        if 'loss' in name:
+            value = sum_losses({name: losses[name]}).detach()
+            total[name] = total[name] + value if name in total else value
+
+
 def log_values(losses: Dict[str, Any], prefix: str) -> Dict[str, Any]:
     """Detached values under keys that ``parse_losses`` does not sum.
 

@@ -1,11 +1,12 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 from torch import Tensor, nn
 
 from .chain import Chain
 from .isolation import check_isolation
+from .losses import in_many_processes, reach_with_zero_gradient
 from .partition import Ranges
 
 
@@ -46,6 +47,28 @@ class Step:
             for p in self.model.parameters()
             if p.requires_grad and p not in known
         ]
+
+    def touch(
+        self, losses: Dict[str, Any], modules: Ranges, chunked: bool
+    ) -> Dict[str, Any]:
+        """Give the returned losses a graph that reaches what it must.
+
+        Args:
+            losses (dict): Losses of the last module.
+            modules (list[tuple[int, int]]): The local modules.
+            chunked (bool): Whether their own backward has run already.
+
+        Returns:
+            dict: The same values. In many processes they reach, with
+            gradient zero, all that was trained by a local backward.
+        """
+        before = list(self.parameters_before(modules))
+        own = self.other_parameters(before) if chunked else []
+        if in_many_processes():
+            return reach_with_zero_gradient(losses, [*before, *own])
+        # What is returned must have a graph, at least a small one.
+        smallest = sorted(own, key=Tensor.numel)[:1]
+        return reach_with_zero_gradient(losses, smallest)
 
     def check_isolation(
         self,

@@ -10,6 +10,7 @@ from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
 from .chains import build_chain, with_lean_stem
+from .image_wise import check_no_ghost_bn
 from .optim_wrapper import check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import check_read, check_taps, last_readers, readable
@@ -86,7 +87,14 @@ class LocalModel:
             loss_weights=options.loss_weights(len(cuts)),
             chunk=options.chunk,
             checkpoint=checkpoint,
+            micro_batches=options.micro_batch_counts(len(cuts)),
         )
+        for index in self.learner.micro_batches:
+            self.local_aux[index].check_image_wise()
+            if not options.ghost_bn:
+                units = chain.units[slice(*ranges[index])]
+                parts = [m for unit in units for m in unit.modules]
+                check_no_ghost_bn([*parts, self.local_aux[index]])
         if options.chunk is not None:
             self.check_image_wise()
             for aux in self.local_aux:

@@ -47,6 +47,12 @@ class LocalLearningOptions:
         checkpoint (bool | list[int]): Local modules, by index, that compute
             their units again in the backward instead of keeping their
             activations; True for all. Defaults to False.
+        micro_batches (int | list[int]): In how many micro-batches the local
+            modules run, all but the last or the first of them: a module that
+            sets the peak sees few images at a time, and those behind it the
+            whole batch. Defaults to 1.
+        ghost_bn (bool): Whether batch normalisation may see a micro-batch
+            only. Defaults to False.
         loss_weight (float | list[float]): Weight of the local losses, one or
             K - 1. Defaults to 1.0.
         auxiliary (dict): Config of the auxiliary networks, merged over the
@@ -62,6 +68,8 @@ class LocalLearningOptions:
     taps: Optional[List[str]] = None
     chunk: Optional[int] = None
     checkpoint: Union[bool, Sequence[int]] = False
+    micro_batches: Union[int, Sequence[int]] = 1
+    ghost_bn: bool = False
     loss_weight: Union[float, Sequence[float]] = 1.0
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
@@ -157,6 +165,26 @@ class LocalLearningOptions:
                 f'{num_modules - 1}'
             )
         return list(indices)
+
+    def micro_batch_counts(self, num_auxiliaries: int) -> List[int]:
+        """Number of micro-batches of each local module but the last.
+
+        Raises:
+            ValueError: If one is no number above 0, or there are too many.
+        """
+        counts = self.micro_batches
+        if not isinstance(counts, (list, tuple)):
+            counts = [counts] * num_auxiliaries
+        if len(counts) > num_auxiliaries or any(
+            type(count) is not int or count < 1 for count in counts
+        ):
+            raise ValueError(
+                f'local_learning.micro_batches={self.micro_batches!r}: '
+                'expected a number above 0, or such numbers for the first '
+                f'modules, at most {num_auxiliaries}: the last module runs '
+                'the whole batch, see chunk'
+            )
+        return [*counts, *[1] * (num_auxiliaries - len(counts))]
 
     def loss_weights(self, num_auxiliaries: int) -> List[float]:
         """Weight of each local loss.

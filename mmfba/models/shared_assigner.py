@@ -4,7 +4,6 @@
 from typing import Any, Optional
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import nn
 
 from .image_wise import samples_at_random
@@ -48,13 +47,13 @@ class SharedAssigner:
         Returns:
             AssignResult: What the assigner makes of them.
         """
-        priors = pred_instances.priors
-        known, result = self._results.get(gt_instances, (None, None))
-        if known is None or not torch.equal(known, priors):
+        result = self._results.get(gt_instances)
+        # Of one generator: another number only if the image has another size.
+        if result is None or result.num_preds != len(pred_instances):
             result = self.assigner.assign(
                 pred_instances, gt_instances, gt_instances_ignore
             )
-            self._results[gt_instances] = priors, result
+            self._results[gt_instances] = result
         return result
 
 

@@ -61,12 +61,12 @@ class AuxiliaryNetwork(BaseModule):
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
-        """Refuse ``local_learning.chunk`` where it would not be exact.
+        """Refuse ``chunk`` and ``micro_batches`` where not exact.
 
         Raises:
             ValueError: It names what sees the whole batch.
         """
         raise ValueError(
-            f'local_learning.chunk: {type(self).__name__} has no image-wise '
-            'loss: leave chunk out'
+            f'local_learning.chunk or micro_batches: {type(self).__name__} '
+            'has no image-wise loss: leave both out'
         )

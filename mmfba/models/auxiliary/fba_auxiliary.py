@@ -45,8 +45,8 @@ class FBAAuxiliary(AuxiliaryNetwork):
         super().__init__(init_cfg)
         self.neck = MODELS.build(neck, default_args=dict(spec=spec))
         made = dict(spec=spec, in_channels=self.neck.out_channels)
-        if hasattr(self.neck, 'levels'):
-            made['levels'] = self.neck.levels
+        if hasattr(self.neck, 'predicted_levels'):
+            made['levels'] = self.neck.predicted_levels
         head = MODELS.build(head, default_args=made)
         # In a tuple the main head is no submodule: it stays the main model's.
         self._shared = (head,) if head is spec.main.head_module else ()

@@ -43,7 +43,7 @@ def test_levels_are_those_of_the_next_stage(options, cut, stage, strides):
     neck = make(cut, options)
     assert list(neck.slm.channels) == [stage]
     first = 8 if 'start_level' in options else 4
-    assert [first * 2**i for i in range(5)][neck.levels] == strides
+    assert [first * 2**i for i in range(5)][neck.predicted_levels] == strides
     images = torch.rand(2, 3, 256, 128)
     maps = neck(run_units(BACKBONE, images)[cut], None)
     expected = [(2, 12, 256 // s, 128 // s) for s in strides]

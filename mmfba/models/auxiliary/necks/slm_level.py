@@ -30,7 +30,8 @@ class SLMLevel(BaseModule):
         out_channels (int, optional): See :class:`SLMFPN`. Defaults to None.
 
     Attributes:
-        levels (slice): Which levels of the main network's neck it makes.
+        predicted_levels (slice): Which levels of the main network's neck it
+            makes.
     """
 
     reads: Tuple[str, ...] = ()
@@ -60,7 +61,9 @@ class SLMLevel(BaseModule):
         stage = following[0]
         first = stages.index(stage)
         last = stage == stages[-1]
-        self.levels = slice(first, main['num_outs'] if last else first + 1)
+        self.predicted_levels = slice(
+            first, main['num_outs'] if last else first + 1
+        )
         self.slm = SLM(spec, [stage], channel_ratio, blocks_per_stage)
         self.out_channels = out_channels or slim_channels(main)
         self.neck = spec.main.registry.build(
@@ -70,7 +73,8 @@ class SLMLevel(BaseModule):
                 out_channels=self.out_channels,
                 start_level=0,
                 end_level=-1,
-                num_outs=self.levels.stop - self.levels.start,
+                num_outs=self.predicted_levels.stop
+                - self.predicted_levels.start,
             )
         )
 
@@ -82,7 +86,8 @@ class SLMLevel(BaseModule):
             bank (FeatureBank): Not used.
 
         Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w), see :attr:`levels`.
+            tuple[Tensor]: Maps (N, out_channels, h, w) of
+            :attr:`predicted_levels`.
         """
         return self.finish(self.collect(x, bank))
 

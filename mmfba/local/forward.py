@@ -1,0 +1,45 @@
+# Copyright (c) mmfba authors.
+from typing import Sequence
+
+import torch
+from torch import Tensor
+
+from .chain import Unit
+from .feature_bank import FeatureBank
+from .recompute import forward_recomputed
+from .statistics import frozen_statistics
+
+
+def run_units(
+    units: Sequence[Unit], x: Tensor, bank: FeatureBank, recompute: bool
+) -> Tensor:
+    """Run units and put what somebody reads into the bank.
+
+    Args:
+        units (Sequence[Unit]): The units, in order.
+        x (Tensor): Input of the first, (N, C, H, W).
+        bank (FeatureBank): This step's features.
+        recompute (bool): Whether they run again in the backward instead of
+            keeping what they computed.
+
+    Returns:
+        Tensor: Output of the last.
+    """
+    for unit in units:
+        x = forward_recomputed(unit, x) if recompute else unit.forward(x)
+        bank.put(unit.name, x)
+    return x
+
+
+def fill_bank(
+    units: Sequence[Unit], inputs: Tensor, bank: FeatureBank
+) -> None:
+    """The same without gradients and without a trace in running statistics
+    and random state: the first of two passes."""
+    devices = [inputs.device] if inputs.is_cuda else []
+    with (
+        torch.no_grad(),
+        torch.random.fork_rng(devices),
+        frozen_statistics(m for u in units for m in u.modules),
+    ):
+        run_units(units, inputs, bank, recompute=False)
