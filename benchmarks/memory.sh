@@ -20,9 +20,12 @@ measure() {  # name config images height width options -- arms
         --cfg-options $options --out "$out/$name.json"
 }
 
-arms="bp cp stem+checkpoint+chunk fba fba+chunk fba+balanced+chunk
-    fba+stem+balanced+chunk fba+chunk+checkpoint fba+stem+tuned"
-measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" $arms accum2
+measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
+    bp cp stem+checkpoint+chunk fba fba+chunk fba+stem+balanced+chunk \
+    fba+level+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
+    fba+level+stem+chunk+checkpoint2 fba+stem+tuned fba+level+stem+tuned \
+    fba+level+stem+tuned+update accum2 fba+chunk+micro2 \
+    fba+level+stem+chunk+checkpoint2+micro2
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
         --shape 800 1344 --arms bp cp fba fba+chunk+checkpoint \
@@ -31,8 +34,9 @@ fi
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \
-        bp checkpoint checkpoint+chunk fba fba+chunk fba+balanced+chunk \
-        fba+tuned fba+k16+chunk fba+k16+chunk+checkpoint
+        bp checkpoint checkpoint+chunk accum16 fba fba+chunk fba+tuned \
+        fba+width25+chunk fba+width25+tuned fba+k16+chunk \
+        fba+k16+width25+chunk fba+k16+width25+chunk+micro4+update
 done
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"
@@ -41,5 +45,6 @@ for depth in 34 50 101 152; do
     fi
     measure retinanet-r${depth}_72x320x320 $retinanet 72 320 320 "$options" \
         bp cp stem+checkpoint+chunk8 fba fba+stem+balanced+chunk8 \
-        fba+stem+balanced+chunk8+checkpoint accum9
+        fba+level+stem+balanced+chunk8 \
+        fba+level+stem+balanced+chunk8+checkpoint accum9
 done

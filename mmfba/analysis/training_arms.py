@@ -5,10 +5,10 @@ import copy
 import re
 from typing import Callable, Dict, Tuple
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 TUNED = 'balanced+chunk+checkpoint'
-NUMBERED = dict(accum=True, k=True, micro=True)
+NUMBERED = dict(accum=True, k=True, micro=True, width=True)
 NUMBERED.update(chunk=False, checkpoint=False)
 """Tokens with a number, and whether they need it."""
 
@@ -26,10 +26,11 @@ def make_arm(
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``checkpoint<n>`` (inside the first n modules, all
             without a number), ``stem`` (lean), ``micro<n>`` (the first module
-            in n micro-batches), ``update`` (the optimizer module by module),
-            ``cp`` (upstream's ``with_cp``), ``amp``, and ``accum<n>`` (the
-            batch in n micro-batches). ``tuned`` is
-            ``balanced+chunk+checkpoint``.
+            in n micro-batches), ``level`` (level-matched auxiliary networks),
+            ``width<n>`` (SLM of n percent of the backbone's channels),
+            ``update`` (the optimizer module by module), ``cp`` (upstream's
+            ``with_cp``), ``amp``, and ``accum<n>`` (the batch in n
+            micro-batches). ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
 
@@ -116,6 +117,19 @@ def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
     cfg.optim_wrapper.accumulative_counts = count
 
 
+def _level(cfg: Config, *_) -> None:
+    _auxiliary_neck(cfg).type = 'mmfba.SLMLevel'
+
+
+def _width(cfg: Config, percent: int, *_) -> None:
+    _auxiliary_neck(cfg).channel_ratio = percent / 100
+
+
+def _auxiliary_neck(cfg: Config) -> ConfigDict:
+    auxiliary = cfg.model.local_learning.setdefault('auxiliary', ConfigDict())
+    return auxiliary.setdefault('neck', ConfigDict())
+
+
 def _micro_batches(cfg: Config, count: int, batch_size: int, *_) -> None:
     _check_count('micro', count, batch_size)
     cfg.model.local_learning.update(micro_batches=[count], ghost_bn=True)
@@ -146,6 +160,8 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     checkpoint=_checkpoint,
     stem=_stem,
     micro=_micro_batches,
+    level=_level,
+    width=_width,
     update=_update,
     cp=_cp,
     accum=_accumulate,
