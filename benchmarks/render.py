@@ -4,7 +4,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')
@@ -23,22 +23,19 @@ def main() -> None:
 
 
 def render(text: str) -> str:
-    """Replace what stands between the marks ``<!-- name -->`` of a page."""
-    blocks = dict(demo=demo_table(), results=results_table())
-    for path in (RESULTS / 'memory').glob('*.json'):
-        blocks[f'memory {path.stem}'] = memory_table(path)
-    for name, block in blocks.items():
-        mark = re.compile(
-            rf'(?<=<!-- {name} -->)\n.*?(?=<!-- /{name} -->)', re.S
-        )
-        found = mark.search(text)
-        if found:
-            start, stop = found.span()
-            text = f'{text[:start]}\n\n{block}\n\n{text[stop:]}'
-    return text
+    """Write what stands between ``<!-- KIND NAME: ARMS -->`` and ``<!-- /KIND
+    -->`` anew; name and arms are not given where there is no choice."""
+    mark = r'(<!-- (\w+)(?: ([\w.-]+))?(?:: ([^>]*))? -->).*?(<!-- /\2 -->)'
+
+    def block(match: 're.Match[str]') -> str:
+        start, kind, name, arms, end = match.groups()
+        table = TABLES[kind](name, arms.split() if arms else None)
+        return f'{start}\n\n{table}\n\n{end}'
+
+    return re.sub(mark, block, text, flags=re.S)
 
 
-def demo_table() -> str:
+def demo_table(*_) -> str:
     """The demo's comparison of BP and FBA."""
     result = json.loads((RESULTS / 'demo.json').read_text())
     rows = [
@@ -63,7 +60,7 @@ def demo_table() -> str:
     )
 
 
-def results_table() -> str:
+def results_table(*_) -> str:
     """Accuracy of all other comparisons."""
     rows = ['| config | measured | s / iter |', '| --- | --- | --- |']
     origins = []
@@ -85,15 +82,17 @@ def results_table() -> str:
     return '\n'.join(rows + [''] + origins)
 
 
-def memory_table(path: Path) -> str:
-    """One comparison of tools/analysis_tools/benchmark_memory.py."""
-    result = json.loads(path.read_text())
+def memory_table(name: str, arms: Optional[List[str]]) -> str:
+    """Arms of one run of tools/analysis_tools/benchmark_memory.py."""
+    result = json.loads((RESULTS / f'memory/{name}.json').read_text())
     rows = [
         '| arm | K | peak, GiB | peak / BP | FLOPs / BP | time / BP | '
         'cuts after |',
         '| --- | --- | --- | --- | --- | --- | --- |',
     ]
     for row in result['rows']:
+        if arms and row['arm'] not in arms:
+            continue
         time = row['step_time_ratio']
         ghost = '' if row['exact_bn'] else ' (ghost BN)'
         rows.append(
@@ -104,6 +103,29 @@ def memory_table(path: Path) -> str:
             f'{", ".join(row["cuts"]) if row["num_modules"] < 9 else "..."} |'
         )
     return '\n'.join([*rows, '', origin(result)])
+
+
+def comparison_table(name: str, _: Optional[List[str]]) -> str:
+    """One run of tools/analysis_tools/compare_methods.py."""
+    result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
+    metric, seeds = result['metric'], len(result['seeds'])
+    rows = [
+        f'| arm | K | {metric} | aux. parameters | peak / BP | '
+        'rest / BP | FLOPs / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in result['rows']:
+        rows.append(
+            f'| {row["arm"]} | {row["num_modules"]} | '
+            f'{row["mean"]:.3f} ± {row["std"]:.3f} | '
+            f'{row["aux_parameters"]:,} | {row["peak_ratio"]:.2f} | '
+            f'{row["activation_ratio"]:.2f} | {row["flops_ratio"]:.2f} |'
+        )
+    note = (
+        f'Mean and standard deviation of {seeds} seeds. Rest: what a step '
+        'adds to weights, optimizer state and batch.'
+    )
+    return '\n'.join([*rows, '', note, origin(result)])
 
 
 def measured(metrics: Dict[str, Any]) -> str:
@@ -128,6 +150,13 @@ def origin(result: Dict[str, Any]) -> str:
         f'({result["machine"]}), torch {result["torch"]}.{note}'
     )
 
+
+TABLES = dict(
+    demo=demo_table,
+    results=results_table,
+    memory=memory_table,
+    comparison=comparison_table,
+)
 
 if __name__ == '__main__':
     main()
