@@ -3,14 +3,22 @@
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import mmdet
+import numpy as np
 import pytest
 import torch
 import yaml
+from mmcv.transforms import Compose
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.registry import (
+    MODELS,
+    PARAM_SCHEDULERS,
+    DefaultScope,
+    init_default_scope,
+)
 from mmengine.runner import Runner
 from run_tool import ROOT, run_tool
 from tiny_data import write_div2k, write_fashion_mnist
@@ -75,6 +83,50 @@ def test_metafiles_and_readmes_name_every_config():
             assert model['Name'] == path.stem
             assert model['In Collection'] == collection['Name']
             assert path.stem in (folder / 'README.md').read_text()
+
+
+LITERATURE = [
+    ROOT / f'configs/bp/resnet32_{name}.py'
+    for name in ('1xb1024-400e_cifar10', '1xb1024-400e_svhn')
+] + [ROOT / 'configs/bp/resnet32_1xb128-400e_stl10.py']
+
+
+@pytest.mark.parametrize('path', LITERATURE, ids=lambda p: p.stem)
+def test_learning_rate_is_the_literatures(path):
+    cfg = Config.fromfile(path)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        settings = dict(cfg.optim_wrapper.optimizer)
+        assert settings.pop('type') == 'SGD'
+        peak = settings['lr']
+        param = torch.nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.SGD([param], **settings)
+        schedulers = [
+            PARAM_SCHEDULERS.build(dict(part, optimizer=optimizer))
+            for part in cfg.param_scheduler
+        ]
+    for epoch in range(1, 401):
+        expected = 0.5 * peak * (1 + math.cos(math.pi * epoch / 400))
+        if epoch <= 10:
+            expected = expected * (epoch - 1) + 0.01 * (11 - epoch)
+            expected /= 10
+        # The cosine is an epoch late.
+        lr = optimizer.param_groups[0]['lr']
+        assert lr == pytest.approx(expected, abs=0.004 * peak)
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def test_cifar10_is_padded_by_reflection():
+    pipeline = Config.fromfile(LITERATURE[0]).train_pipeline
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 256, (32, 32, 3), dtype=np.uint8)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        transform = Compose(pipeline)
+        for _ in range(10):
+            sample = transform(dict(img=image, gt_label=0))
+            assert sample['inputs'].shape == (3, 32, 32)
+            assert sample['inputs'].min() > 0  # no zeros around
 
 
 def _digit_scenes(root):

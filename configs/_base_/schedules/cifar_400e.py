@@ -3,7 +3,7 @@ train_cfg = dict(by_epoch=True, max_epochs=400, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.0125, by_epoch=True, end=10),
+    dict(type='LinearLR', start_factor=0.0125, by_epoch=True, end=11),
     dict(type='CosineAnnealingLR', by_epoch=True, T_max=400),
 ]
 optim_wrapper = dict(
