@@ -1,13 +1,15 @@
-_base_ = '../bp/resnet32_1xb1024-400e_cifar10.py'
+_base_ = './man-dgl-k16_resnet32_1xb1024-400e_cifar10.py'
 model = dict(
-    type='mmfba.LocalImageClassifier',
     local_learning=dict(
-        num_modules=16,
         auxiliary=dict(
-            type='mmfba.MANAuxiliary',
-            host=dict(type='mmfba.InfoProAuxiliary', arch='2c2f', loss='ce'),
-        ),
-    ),
+            host=dict(
+                _delete_=True,
+                type='mmfba.InfoProAuxiliary',
+                arch='2c2f',
+                # 5 and 0.5, less what the authors' code takes off by stage.
+                recon_weight=(4.6, 3.9),
+                task_weight=(0.46, 0.39),
+            )
+        )
+    )
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
-from typing import List, Optional, Sequence, Tuple
+from typing import Sequence, Tuple
 
-import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
@@ -27,8 +26,9 @@ class ImageDecoder(BaseModule):
             conv but the last, a 3x3 conv to the image.
         scales (Sequence[int]): For each conv, how many times smaller than
             the image its input is made; 0 leaves it as it is.
-        mean (Sequence[float], optional): See :class:`InfoProAuxiliary`.
-        std (Sequence[float], optional): See :class:`InfoProAuxiliary`.
+
+    Raises:
+        ValueError: If the data preprocessor does not normalise the images.
     """
 
     def __init__(
@@ -36,15 +36,12 @@ class ImageDecoder(BaseModule):
         spec: UnitSpec,
         convs: Sequence[Tuple[int, int]],
         scales: Sequence[int],
-        mean: Optional[Sequence[float]],
-        std: Optional[Sequence[float]],
     ) -> None:
         super().__init__()
         image_channels = spec.features[INPUT].channels
-        mean, std = _normalisation(spec, mean, std, image_channels)
-        # Not saved: the config knows them.
-        self.register_buffer('mean', mean, persistent=False)
-        self.register_buffer('std', std, persistent=False)
+        for key in ('mean', 'std'):
+            # Not saved: the config knows them.
+            self.register_buffer(key, _pixels(spec, key), persistent=False)
         self.scales = tuple(scales)
         channels, layers = spec.cut.channels, []
         for width, kernel in convs:
@@ -81,29 +78,13 @@ class ImageDecoder(BaseModule):
         return F.binary_cross_entropy_with_logits(at_least_float32(x), target)
 
 
-def _normalisation(
-    spec: UnitSpec,
-    mean: Optional[Sequence[float]],
-    std: Optional[Sequence[float]],
-    channels: int,
-) -> List[Tensor]:
-    """Mean and standard deviation of pixels (0 to 255), (C, 1, 1) each."""
-    given = dict(mean=mean, std=std)
-    for key, values in given.items():
-        if values is None:
-            values = getattr(spec.main.data_preprocessor, key, None)
-        if values is None:
-            raise ValueError(
-                f'auxiliary.{key}=None, and the data_preprocessor normalises '
-                "no images: the decoder cannot know the image's pixels; set "
-                'data_preprocessor.mean and std, or auxiliary.mean and std '
-                'as the pipeline has them, in pixel values from 0 to 255'
-            )
-        values = torch.as_tensor(values, dtype=torch.float32).view(-1, 1, 1)
-        if len(values) != channels:
-            raise ValueError(
-                f'auxiliary.{key}={values.flatten().tolist()}: the network '
-                f'takes images of {channels} channels'
-            )
-        given[key] = values.clone()
-    return list(given.values())
+def _pixels(spec: UnitSpec, key: str) -> Tensor:
+    """The data preprocessor's mean or standard deviation of the pixels."""
+    values = getattr(spec.main.data_preprocessor, key, None)
+    if values is None:
+        raise ValueError(
+            f'data_preprocessor.{key}=None: the decoder of '
+            "mmfba.InfoProAuxiliary cannot know the image's pixels: set it, "
+            'in values from 0 to 255, and normalise nowhere else'
+        )
+    return values.clone()

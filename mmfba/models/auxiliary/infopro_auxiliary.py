@@ -62,10 +62,10 @@ class InfoProAuxiliary(AuxiliaryNetwork):
             the published one for ResNet-32 on CIFAR-10 with this K.
         task_weight (float | tuple[float, float], optional): The same for
             :math:`\lambda_2`.
-        mean (Sequence[float], optional): Mean of the pixels, from 0 to 255,
-            that the image was normalised with. Defaults to None, as the data
-            preprocessor has it.
-        std (Sequence[float], optional): The same for the standard deviation.
+
+    Note:
+        Contrast compares the images of one process: with several, the loss is
+        not that of one process with the whole batch.
 
     Raises:
         ValueError: If a value is impossible, or cannot be known.
@@ -78,17 +78,20 @@ class InfoProAuxiliary(AuxiliaryNetwork):
         loss: str = 'ce',
         recon_weight: Optional[Weight] = None,
         task_weight: Optional[Weight] = None,
-        mean: Optional[Sequence[float]] = None,
-        std: Optional[Sequence[float]] = None,
     ) -> None:
         super().__init__(init_cfg_like(spec.main.backbone))
+        check_classification(spec)
         _check_choice('arch', arch, ARCHITECTURES)
         _check_choice('loss', loss, LOSSES)
         self.recon_weight = _weight('recon', recon_weight, spec)
         self.task_weight = _weight('task', task_weight, spec)
+        if self.recon_weight == self.task_weight == 0:
+            raise ValueError(
+                'auxiliary.recon_weight and task_weight are both 0 at module '
+                f'{spec.index}, which would not be trained'
+            )
         self.contrast = loss == 'contrast'
         if self.contrast:
-            check_classification(spec)
             _check_labels(spec)
         if arch == 'imagenet':
             decoder = [(128, 1), (32, 3), (12, 3)], (0, 4, 2, 1)
@@ -96,7 +99,7 @@ class InfoProAuxiliary(AuxiliaryNetwork):
         else:
             decoder = [(12, 3)], (1, 0)
             layers, width = _cifar_layers(spec, num_convs=int(arch[0]))
-        self.decoder = ImageDecoder(spec, *decoder, mean, std)
+        self.decoder = ImageDecoder(spec, *decoder)
         self.network = nn.Sequential(*layers)
         self.head = (
             nn.Linear(width, FEATURE_DIM)

@@ -72,9 +72,5 @@ def test_costs_are_known_without_data(peer):
 @pytest.mark.parametrize('task', ['detection', 'super-resolution'])
 @pytest.mark.parametrize('peer', ['dgl-original', 'infopro-contrast'])
 def test_other_tasks_are_refused(task, peer):
-    auxiliary = dict(
-        PEERS[peer],
-        **(dict(mean=[0] * 3, std=[1] * 3) if 'infopro' in peer else {}),
-    )
     with pytest.raises(ValueError, match='this auxiliary network classifies'):
-        build(task, num_modules=3, auxiliary=auxiliary)
+        build(task, num_modules=3, auxiliary=PEERS[peer])
