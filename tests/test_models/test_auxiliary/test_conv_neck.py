@@ -62,3 +62,10 @@ def test_wrong_method_is_named():
     net = build('super-resolution').generator
     with pytest.raises(ValueError, match=r"method='DGL': choose from \('dgl'"):
         ConvNeck(make_spec(net, 'body.0'), 'DGL')
+
+
+@pytest.mark.parametrize('task', ['classification', 'detection'])
+def test_other_tasks_are_refused(task):
+    neck = dict(type='mmfba.ConvNeck', method='dgl')
+    with pytest.raises(ValueError, match='ConvNeck is for super-resolution'):
+        build(task, num_modules=3, auxiliary=dict(neck=neck))

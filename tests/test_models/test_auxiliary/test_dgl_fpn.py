@@ -67,9 +67,12 @@ def test_out_channels_are_slim_by_default():
     assert make('stem', out_channels=8).neck.out_channels == 8
 
 
-def test_without_a_neck_it_is_refused():
-    with pytest.raises(ValueError, match='DGLFPN copies the neck'):
-        DGLFPN(make_spec(BACKBONE, 'stem', MODELS, (), ENDS))
+@pytest.mark.parametrize('neck', [None, dict(type='GlobalAveragePooling')])
+def test_without_a_neck_of_a_detector_it_is_refused(neck):
+    with pytest.raises(
+        ValueError, match='this auxiliary neck copies the neck'
+    ):
+        DGLFPN(make_spec(BACKBONE, 'stem', MODELS, (), ENDS, neck))
 
 
 def test_a_step_trains_every_module():

@@ -295,7 +295,7 @@ def test_type_of_the_neck_with_and_without_scope(mode, kind):
 
 def test_detector_without_a_neck():
     spec = make_spec(BACKBONE, 'layer2.0', MODELS)
-    with pytest.raises(ValueError, match='which has none: choose another'):
+    with pytest.raises(ValueError, match='main network is None: choose'):
         SLMFPN(spec)
 
 

@@ -7,25 +7,32 @@ from torch import Tensor, nn
 from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
+from ...chains import SRChain
 from ..dgl_convs import dgl_convs
 from ..unit_spec import UnitSpec
 
 
 @MODELS.register_module()
 class ConvNeck(BaseModule):
-    """Auxiliary neck of the peers in super-resolution.
+    r"""Auxiliary neck of the peers in super-resolution.
 
-    ``dgl``: the three 1x1 convs of :class:`DGLAuxiliary`; resolution is what
-    the task is about and its networks have no batch normalisation, so neither
-    pooling nor normalisation. ``greedy``: the feature as it is, so that the
-    head alone is the auxiliary network.
+    .. math::
+        f_{A_i}(x) = \mathrm{SRHead}\big(\mathrm{conv}_{1\times1}^3(x)\big)
+        \;\text{(dgl)}, \qquad f_{A_i}(x) = \mathrm{SRHead}(x)
+        \;\text{(greedy)}
+
+    No paper has DGL or greedy learning in super-resolution; this form is
+    ours. ``dgl``: the three 1x1 convs of :class:`DGLAuxiliary`; resolution is
+    what the task is about and its networks have no batch normalisation, so
+    neither pooling nor normalisation. ``greedy``: the feature as it is, so
+    that the head alone is the auxiliary network.
 
     Args:
         spec (UnitSpec): The cut.
         method (str): ``'dgl'`` or ``'greedy'``.
 
     Raises:
-        ValueError: If there is no such method.
+        ValueError: If there is no such method, or the task is another.
     """
 
     reads: Tuple[str, ...] = ()
@@ -36,6 +43,13 @@ class ConvNeck(BaseModule):
             raise ValueError(
                 f'auxiliary.neck.method={method!r}: choose from '
                 "('dgl', 'greedy')"
+            )
+        if not isinstance(spec.main.chain, SRChain):
+            raise ValueError(
+                'auxiliary.neck.type=mmfba.ConvNeck is for super-resolution: '
+                "in detection use 'mmfba.DGLFPN', in classification "
+                "auxiliary.type='mmfba.DGLAuxiliary' or "
+                "'mmfba.GreedyAuxiliary'"
             )
         self.out_channels = spec.cut.channels
         self.neck = (

@@ -12,7 +12,7 @@ from ..dgl_convs import dgl_convs
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 from .levels import level_size
-from .slm_fpn import slim_channels
+from .slm_fpn import main_neck, neck_copy, slim_channels
 
 
 @MODELS.register_module()
@@ -37,35 +37,23 @@ class DGLFPN(BaseModule):
             an eighth of the main network's neck, but at least 32.
 
     Raises:
-        ValueError: If the main network has no neck.
+        ValueError: If the main network's neck is none of a detector.
     """
 
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int] = None
     ) -> None:
         super().__init__(init_cfg_like(spec.main.backbone))
-        main = spec.main.neck
-        if not main:
-            raise ValueError(
-                'mmfba.DGLFPN copies the neck of the detector, '
-                'which has none: choose another auxiliary.neck'
-            )
+        main = main_neck(spec)
         channels = spec.cut.channels
-        self.levels = [
+        self.outputs = [
             None if name is None else spec.features[name]
             for name in spec.main.outputs_read
         ]
         self.convs = dgl_convs(channels, channels)
-        several = isinstance(main['in_channels'], (list, tuple))
         self.out_channels = out_channels or slim_channels(main)
         self.neck = spec.main.registry.build(
-            dict(
-                main,
-                in_channels=[channels] * len(self.levels)
-                if several
-                else channels,
-                out_channels=self.out_channels,
-            )
+            neck_copy(main, [channels] * len(self.outputs), self.out_channels)
         )
 
     @property
@@ -104,7 +92,7 @@ class DGLFPN(BaseModule):
         x = self.convs(F.adaptive_avg_pool2d(x, size))
         return tuple(
             None if level is None else _resize(x, level_size(level, image))
-            for level in self.levels
+            for level in self.outputs
         )
 
     def finish(

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
@@ -54,11 +54,7 @@ class SLMFPN(BaseModule):
     ) -> None:
         super().__init__()
         check_operator(fusion)
-        if not spec.main.neck:
-            raise ValueError(
-                'mmfba.SLMFPN copies the neck of the detector, '
-                'which has none: choose another auxiliary.neck'
-            )
+        main = main_neck(spec)
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
@@ -72,17 +68,12 @@ class SLMFPN(BaseModule):
                 if level.fused
             }
         )
-        self.out_channels = out_channels or slim_channels(spec.main.neck)
-        self.neck = spec.main.registry.build(self._neck_cfg(spec.main.neck))
+        self.out_channels = out_channels or slim_channels(main)
+        self.neck = spec.main.registry.build(self._neck_cfg(main))
 
     def _neck_cfg(self, main: Dict[str, Any]) -> Dict[str, Any]:
         channels = [level.channels for level in self.plan.levels]
-        several = isinstance(main['in_channels'], (list, tuple))
-        cfg = dict(
-            main,
-            in_channels=channels if several else channels[-1],
-            out_channels=self.out_channels,
-        )
+        cfg = neck_copy(main, channels, self.out_channels)
         if self.plan.by_convs:
             if main['type'].split('.')[-1] != 'FPN':
                 raise ValueError(
@@ -161,6 +152,43 @@ class SLMFPN(BaseModule):
         if level.source == 'zeros':
             return level.zeros(bank.get(INPUT))
         return x if level.source == 'cut' else None
+
+
+def main_neck(spec: UnitSpec) -> Dict[str, Any]:
+    """Config of the main network's neck, which auxiliary necks copy.
+
+    Args:
+        spec (UnitSpec): The cut.
+
+    Raises:
+        ValueError: If it is no neck of a detector.
+    """
+    neck = spec.main.neck or {}
+    if 'in_channels' not in neck:
+        raise ValueError(
+            'auxiliary.neck.type: this auxiliary neck copies the neck of a '
+            f'detector, the neck of the main network is {neck.get("type")}: '
+            'choose another auxiliary.neck'
+        )
+    return neck
+
+
+def neck_copy(
+    neck: Dict[str, Any], channels: Sequence[int], out_channels: int
+) -> Dict[str, Any]:
+    """Config of the same neck at other widths.
+
+    Args:
+        neck (dict): Config of the neck.
+        channels (Sequence[int]): Channels of each level that it is given.
+        out_channels (int): Channels that it returns.
+    """
+    several = isinstance(neck['in_channels'], (list, tuple))
+    return dict(
+        neck,
+        in_channels=list(channels) if several else channels[-1],
+        out_channels=out_channels,
+    )
 
 
 def slim_channels(neck: Dict[str, Any]) -> int:
