@@ -3,7 +3,7 @@ model = dict(
     type='mmfba.LocalImageClassifier',
     local_learning=dict(
         # The authors' count: K is the number of units less d.
-        partition=dict(type='mmfba.JointTailPartition', depth=2),
+        partition=dict(type='mmfba.JointTailPartition'),
         auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=2, tau=0.5),
     ),
 )

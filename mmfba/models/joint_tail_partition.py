@@ -14,18 +14,13 @@ class JointTailPartition:
 
     `AugLocal <https://arxiv.org/abs/2402.17318>`_ counts so on CIFAR: with
     auxiliary networks of d blocks, a network of 16 units has K = 16 - d.
-
-    Args:
-        depth (int): d.
+    d is ``auxiliary.depth``, see :class:`AugLocalAuxiliary`.
 
     Examples:
         >>> local_learning = dict(
-        >>>     partition=dict(type='mmfba.JointTailPartition', depth=2),
+        >>>     partition=dict(type='mmfba.JointTailPartition'),
         >>>     auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=2))
     """
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
 
     def __call__(
         self, model: nn.Module, options: LocalLearningOptions
@@ -45,18 +40,18 @@ class JointTailPartition:
         chain = model.make_chain()
         trained = chain.units[chain.first_trained() :]
         units = [unit.name for unit in trained if unit.cuttable]
-        depths = range(len(units) - 1)
-        if self.depth not in depths:
+        depth = options.auxiliary.get('depth')
+        if depth not in range(1, len(units) - 1):
             raise ValueError(
-                f'partition.depth={self.depth!r}: expected an integer from 0 '
-                f'to {depths[-1]}, for a backbone of {len(units)} trained '
-                'units'
+                f'auxiliary.depth={depth!r}: mmfba.JointTailPartition expects '
+                f'an integer from 1 to {len(units) - 2}, for a backbone of '
+                f'{len(units)} trained units'
             )
-        num_modules = len(units) - self.depth
+        num_modules = len(units) - depth
         if options.num_modules not in (None, num_modules):
             raise ValueError(
                 f'num_modules={options.num_modules}, but {len(units)} units '
-                f'with partition.depth={self.depth} make {num_modules}: '
+                f'with auxiliary.depth={depth} make {num_modules}: '
                 'leave num_modules out'
             )
         return units[: num_modules - 1]

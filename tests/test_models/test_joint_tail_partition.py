@@ -6,14 +6,18 @@ from local_models import build
 
 
 def cuts(depth, **options):
-    partition = dict(type='mmfba.JointTailPartition', depth=depth)
-    return build('classification', partition=partition, **options).cuts
+    return build(
+        'classification',
+        partition=dict(type='mmfba.JointTailPartition'),
+        auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=depth),
+        **options,
+    ).cuts
 
 
 def test_last_units_are_one_module():
     names = ['stem', *(f'layer{s}.{i}' for s in (1, 2, 3) for i in range(3))]
     assert cuts(2) == names[:7]  # K = 10 - 2
-    assert cuts(0) == names[:9]
+    assert cuts(8) == names[:1]
     assert cuts(2, num_modules=8) == names[:7]
 
 
@@ -23,9 +27,16 @@ def test_a_stem_that_is_no_unit_does_not_count():
 
 
 def test_impossible_values_are_named():
-    with pytest.raises(ValueError, match='depth=9: expected an integer fro'):
-        cuts(9)
-    with pytest.raises(ValueError, match='depth=1.5: expected an integer f'):
-        cuts(1.5)
+    for depth in (0, 9, 1.5):
+        with pytest.raises(ValueError, match=f'depth={depth}: .* from 1 to 8'):
+            cuts(depth)
     with pytest.raises(ValueError, match='num_modules=10, but 10 units'):
         cuts(2, num_modules=10)
+
+
+def test_auxiliary_networks_without_a_depth_are_refused():
+    with pytest.raises(ValueError, match='auxiliary.depth=None: mmfba.Joint'):
+        build(
+            'classification',
+            partition=dict(type='mmfba.JointTailPartition'),
+        )

@@ -65,7 +65,7 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
         channels, stride = spec.cut.channels, spec.cut.stride
         for layer in select_layers(spec, depth):
             halving = min(2, layer.stride // stride)
-            self.blocks.append(
+            self.blocks.extend(
                 spec.main.chain.make_stage(
                     channels, layer.channels, halving, 1
                 )

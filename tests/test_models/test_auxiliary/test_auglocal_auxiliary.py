@@ -91,7 +91,7 @@ def test_parameter_counts_of_the_published_networks(d, pyramid, millions):
             backbone=dict(depth=32, base_channels=16),
             head=dict(in_channels=64),
         ),
-        partition=dict(type='mmfba.JointTailPartition', depth=d),
+        partition=dict(type='mmfba.JointTailPartition'),
         auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=d),
     )
     assert model.cuts == CUTS[: len(pyramid)]
@@ -112,7 +112,7 @@ def test_blocks_are_of_the_backbones_own_kind():
     # size, to layers 5, 11 and 16.
     resnet = ResNet(50, zero_init_residual=False)
     aux = AugLocalAuxiliary(spec('stem', backbone=resnet), 3, tau=0.0)
-    kinds = [(type(b[0]), b[0].out_channels, b[0].stride) for b in aux.blocks]
+    kinds = [(type(b), b.out_channels, b.stride) for b in aux.blocks]
     kind = type(resnet.layer1[0])
     assert kinds == [(kind, 512, 2), (kind, 1024, 2), (kind, 2048, 2)]
     assert isinstance(aux.norm, nn.Identity)
