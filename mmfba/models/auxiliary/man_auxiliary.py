@@ -62,12 +62,14 @@ class MANAuxiliary(AuxiliaryNetwork):
         (block,) = unit.modules
         self.learned = copy.deepcopy(block)
         self.average = copy.deepcopy(block).requires_grad_(False)
-        self.host = MODELS.build(
-            host,
-            default_args=dict(
-                spec=replace(spec, cut=spec.features[unit.name])
-            ),
+        readable = spec.readable
+        if spec.cut.name in spec.main.outputs_read:
+            # The host's cut is a unit on, so that this one is behind it.
+            readable += (spec.cut.name,)
+        following = replace(
+            spec, cut=spec.features[unit.name], readable=readable
         )
+        self.host = MODELS.build(host, default_args=dict(spec=following))
 
     def init_weights(self) -> None:
         """Copy the next unit again: its weights are final only now."""

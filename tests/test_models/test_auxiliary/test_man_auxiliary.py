@@ -169,3 +169,20 @@ def test_recomputing_gives_the_same_weights():
 def test_wrong_momentum_is_named():
     with pytest.raises(ValueError, match=r'momentum=1.0: expected a number'):
         MANAuxiliary(spec('stem'), GREEDY, momentum=1.0)
+
+
+def test_a_host_in_detection_gets_the_level_that_ends_at_the_cut():
+    host = dict(
+        type='mmfba.FBAAuxiliary',
+        neck=dict(type='mmfba.SLMFPN'),
+        head=dict(type='mmfba.TaskHead'),
+    )
+    model = build(
+        'detection',
+        partition=['layer2.1', 'layer3.0'],
+        auxiliary=dict(MAN, host=host),
+    )
+    first, second = model.local_aux
+    assert first.reads == ('layer2.1',)  # read by the neck, and live
+    assert second.reads == ('layer2.1',)
+    model.train_step(raw_data('detection'), wrapper_of(model))
