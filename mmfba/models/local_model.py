@@ -13,7 +13,13 @@ from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .optim_wrapper import check_optim_wrapper
 from .options import LocalLearningOptions
-from .taps import check_read, check_taps, last_readers, readable
+from .taps import (
+    check_read,
+    check_taps,
+    check_two_pass,
+    last_readers,
+    readable,
+)
 
 
 class LocalModel:
@@ -99,6 +105,8 @@ class LocalModel:
             self.check_image_wise()
             for aux in self.local_aux:
                 aux.check_image_wise()
+        if options.timing == 'two_pass':
+            check_two_pass(self.local_aux)
         if options.taps is not None:
             check_read(taps, self.learner.bank.read_names)
 

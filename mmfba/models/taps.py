@@ -87,5 +87,22 @@ def check_read(taps: Sequence[str], read: Sequence[str]) -> None:
         )
 
 
+def check_two_pass(auxiliaries: Sequence[AuxiliaryNetwork]) -> None:
+    """Refuse a first pass of which nobody reads anything.
+
+    Args:
+        auxiliaries (Sequence[AuxiliaryNetwork]): The auxiliary networks.
+
+    Raises:
+        ValueError: It names the setting.
+    """
+    if auxiliaries and not any(aux.reads for aux in auxiliaries):
+        raise ValueError(
+            "local_learning.timing='two_pass': a first forward fills the "
+            'bank, but no auxiliary network reads it: leave timing out, or '
+            "let one read it, for example by auxiliary.neck.fusion='add'"
+        )
+
+
 def _base(tap: str) -> str:
     return tap[: -len(POOLED)] if tap.endswith(POOLED) else tap

@@ -106,7 +106,8 @@ def test_no_gradient_crosses_a_cut(task):
 @pytest.mark.parametrize('task', ['classification', 'detection'])
 def test_batch_norm_statistics_move_once(task, timing):
     plain = build(task)
-    local = build(task, num_modules=3, timing=timing)
+    auxiliary = dict(neck=dict(fusion='add'))  # or nobody reads the bank
+    local = build(task, num_modules=3, timing=timing, auxiliary=auxiliary)
     for model in (plain, local):
         losses(model, task)
     expected = plain.state_dict()
@@ -118,6 +119,12 @@ def test_batch_norm_statistics_move_once(task, timing):
     assert tracked and all(n == 1 for n in tracked)
     for name, value in expected.items():
         assert local.state_dict()[name].equal(value), name
+
+
+def test_a_first_pass_that_nobody_reads_is_refused():
+    with pytest.raises(ValueError, match='no auxiliary network reads it'):
+        build('classification', num_modules=3, timing='two_pass')
+    build('classification', num_modules=1, timing='two_pass')  # plain
 
 
 @tasks
