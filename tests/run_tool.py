@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
-"""Run a tool as a user does, in a process of its own."""
+"""Run a tool as a user does, in a process of its own, or import it."""
 
+import importlib.util
 import os
 import shlex
 import subprocess
@@ -38,3 +39,12 @@ def run_tool(cwd, command: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def load_tool(name):
+    """Import, for example, ``'train'``, to call its functions."""
+    path = ROOT / 'tools' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(f'tools_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmfba.registry import MODELS
+from mmfba.models.build_model import build_model
 
 from .step_profile import StepProfile, profile_step
 from .synthetic import make_batch, meta_targets, slice_batch
@@ -46,13 +45,7 @@ class ArmRun:
         # It reads values, which the meta device has not.
         cfg.optim_wrapper.pop('clip_grad', None)
         torch.manual_seed(0)
-        scope = cfg.get('default_scope', 'mmengine')
-        with DefaultScope.overwrite_default_scope(scope):
-            if 'data_preprocessor' in cfg:  # as the Runner does
-                cfg.model.setdefault(
-                    'data_preprocessor', cfg.data_preprocessor
-                )
-            self.model = MODELS.build(cfg.model)
+        self.model = build_model(cfg)
         if device != 'meta':
             self.model.init_weights()
         self.model.to(device).train()

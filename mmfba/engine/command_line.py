@@ -26,8 +26,8 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every tool with a Runner takes.
+def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``.
 
     Args:
         parser (argparse.ArgumentParser): The tool's parser.
@@ -37,9 +37,34 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='load checkpoints that hold more than plain data. Such a file '
         'can run any code on this machine: use this only for files whose '
-        'maker you trust (sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1)',
+        'maker you trust',
     )
-    _add_config_options(parser)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, in the form key=value. Lists '
+        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
+        'with quotation marks and without white space',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every tool with a Runner takes.
+
+    Args:
+        parser (argparse.ArgumentParser): The tool's parser.
+    """
+    add_trust_checkpoint(parser)
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -128,7 +153,7 @@ def add_step_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('H', 'W'),
         help="the network's input in pixels",
     )
-    _add_config_options(parser)
+    add_config_options(parser)
 
 
 @contextmanager
@@ -142,17 +167,6 @@ def one_line_errors() -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         raise SystemExit(f'error: {error}') from error
-
-
-def _add_config_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, in the form key=value. Lists '
-        'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
-        'with quotation marks and without white space',
-    )
 
 
 def _positive(text: str) -> int:

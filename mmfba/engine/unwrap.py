@@ -8,10 +8,7 @@ from torch import nn
 
 from mmfba.models.local_model import LocalModel
 
-LOCAL_MODELS = (
-    "'mmfba.LocalImageClassifier', 'mmfba.LocalSingleStageDetector', "
-    "'mmfba.LocalEditModel'"
-)
+from .plain_config import LOCAL_MODELS
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:
@@ -42,7 +39,8 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
     if found is None:
         raise TypeError(
             f'{key}: the model {type(_unwrap(model)).__name__} does no local '
-            f'learning: {remedy}, or set one of model.type={LOCAL_MODELS}'
+            f'learning: {remedy}, or set model.type to one of '
+            f'{list(LOCAL_MODELS)}'
         )
     return found
 

@@ -1,14 +1,13 @@
 # Copyright (c) mmfba authors.
 """tools/train.py and tools/test.py on stock configs and tiny data."""
 
-import importlib.util
 import json
 import pickle
 
 import pytest
 import torch
 from mmengine.config import Config
-from run_tool import ROOT, run_tool
+from run_tool import load_tool, run_tool
 from tiny_data import write_cifar10, write_coco, write_div2k
 
 DETECTION = """
@@ -128,16 +127,8 @@ def _local_rank(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
 
 
-def _tool(name):
-    path = ROOT / 'tools' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(f'tools_{name}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _merged(tool, cfg, *argv):
-    module, cfg = _tool(tool), Config(cfg)
+    module, cfg = load_tool(tool), Config(cfg)
     positional = ['c/x.py'] + ['y.pth'] * (tool == 'test')
     module.merge_args(cfg, module.parse_args([*positional, *argv]))
     return cfg
@@ -217,6 +208,6 @@ def test_test_errors(capsys):
 def test_help_says_what_trust_means(capsys):
     for name in ('train', 'test'):
         with pytest.raises(SystemExit):
-            _tool(name).parse_args(['--help'])
+            load_tool(name).parse_args(['--help'])
         text = ' '.join(capsys.readouterr().out.split())
         assert 'can run any code' in text

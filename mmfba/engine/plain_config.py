@@ -1,0 +1,85 @@
+# Copyright (c) mmfba authors.
+"""The config of the plain network that a local model contains."""
+
+import copy
+from typing import Any, Dict, Iterator, List
+
+from mmengine.config import Config
+
+LOCAL_MODELS = {
+    'mmfba.LocalImageClassifier': 'mmpretrain.ImageClassifier',
+    'mmfba.LocalSingleStageDetector': 'mmdet.SingleStageDetector',
+    'mmfba.LocalEditModel': 'mmagic.BaseEditModel',
+}
+STOCK_TYPES = dict(
+    LOCAL_MODELS,
+    **{
+        'mmfba.LocalLearningOptimWrapper': 'OptimWrapper',
+        'mmfba.AmpLocalLearningOptimWrapper': 'AmpOptimWrapper',
+        'mmfba.LeanSigmoidFocalLoss': 'mmdet.FocalLoss',
+    },
+)
+"""Types of mmfba by the stock types that compute the same."""
+
+
+def plain_config(cfg: Config) -> Config:
+    """Take local learning out of a config.
+
+    Args:
+        cfg (Config): Config of a local model.
+
+    Returns:
+        Config: A copy for plain training and inference: stock model, loss
+        and optimizer wrapper, no hooks of mmfba.
+
+    Raises:
+        ValueError: If the model does no local learning.
+    """
+    kind = cfg.get('model', {}).get('type')
+    if kind not in LOCAL_MODELS:
+        raise ValueError(
+            f'model.type={kind!r} does no local learning: choose a config '
+            f'with one of {list(LOCAL_MODELS)}'
+        )
+    cfg = copy.deepcopy(cfg)
+    cfg.model.pop('local_learning', None)
+    wrapper = cfg.get('optim_wrapper') or {}
+    wrapper.pop('update_by', None)
+    keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
+    for key in [key for key in keys if key.startswith('local_aux')]:
+        del keys[key]
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if _is_own(hook)]:
+        del hooks[name]
+    if cfg.get('custom_hooks'):
+        cfg.custom_hooks = [h for h in cfg.custom_hooks if not _is_own(h)]
+    for part in _typed(cfg._cfg_dict):
+        part['type'] = STOCK_TYPES.get(part['type'], part['type'])
+    return cfg
+
+
+def own_types(cfg: Config) -> List[str]:
+    """What a config needs mmfba for.
+
+    Args:
+        cfg (Config): A config.
+
+    Returns:
+        list[str]: Types of mmfba, such as ``'mmfba.CIFARResNet'``, sorted.
+    """
+    return sorted({p['type'] for p in _typed(cfg._cfg_dict) if _is_own(p)})
+
+
+def _is_own(part: Any) -> bool:
+    return str((part or {}).get('type')).startswith('mmfba.')
+
+
+def _typed(part: Any) -> Iterator[Dict[str, Any]]:
+    """All dicts with a type, at any depth."""
+    if isinstance(part, dict):
+        if isinstance(part.get('type'), str):
+            yield part
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        for item in part:
+            yield from _typed(item)

@@ -1,0 +1,148 @@
+# Copyright (c) mmfba authors.
+"""Checkpoints that the stock libraries load."""
+
+import hashlib
+import io
+import os
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmfba.analysis.step_profile import tensors_in
+from mmfba.models.build_model import build_model
+from mmfba.models.local_model import LocalModel
+
+from .hooks import PlainCheckpointHook
+from .plain_config import plain_config
+
+SIDE = 224
+"""Pixels of the image that is compared: a multiple of all strides, and what
+YOLOv1's grid of 7 cells needs at least."""
+
+
+def publish(
+    cfg: Config, checkpoint: str, out: str, trust: bool = False
+) -> Tuple[Path, Path]:
+    """Write the plain network of a checkpoint, and its config.
+
+    ``out`` becomes ``NAME-xxxxxxxx.pth`` with the first digits of its sha256,
+    as OpenMMLab names its files, and ``NAME.py``. Of the checkpoint there
+    remain the weights without the auxiliary networks, and ``meta`` with the
+    plain config and the names of the classes. With ``EMAHook`` these are the
+    averaged weights, since MMEngine saves them as ``state_dict``.
+
+    The files appear once the stock model of the new config has loaded the new
+    weights strictly and its raw outputs on a random image are bit for bit
+    those of the local model.
+
+    Args:
+        cfg (Config): Config of the local model that was trained.
+        checkpoint (str): Its checkpoint.
+        out (str): Path of the new file; the digits are put before ``.pth``.
+        trust (bool): Whether to read a checkpoint that may run code. Defaults
+            to False.
+
+    Returns:
+        tuple[Path, Path]: The new checkpoint and the new config.
+
+    Raises:
+        ValueError: If the model does no local learning, the checkpoint
+            cannot be read or is of another model, a new file is there
+            already or has no folder, or the stock model differs. Nothing is
+            left behind.
+        UnpicklingError: If the checkpoint holds more than plain data, see
+            :func:`mmfba.engine.command_line.checkpoint_loading`.
+    """
+    name = Path(out[:-4] if out.endswith('.pth') else out)
+    if not name.parent.is_dir():
+        raise ValueError(f'{name.parent} is no folder: make it first')
+    plain = plain_config(cfg)
+    loaded = _read(checkpoint, trust)
+    local = build_model(cfg)
+    _load(local, loaded['state_dict'], f'{checkpoint} and the config')
+
+    data = _pack(local, loaded.get('meta') or {}, plain)
+    digits = hashlib.sha256(data).hexdigest()[:8]
+    finals = tuple(
+        name.with_name(name.name + end) for end in (f'-{digits}.pth', '.py')
+    )
+    for path in finals:
+        if path.exists():
+            raise ValueError(f'{path} exists: choose another name')
+    with tempfile.TemporaryDirectory(dir=name.parent) as folder:
+        weights, config = (Path(folder) / path.name for path in finals)
+        weights.write_bytes(data)
+        plain.dump(str(config))
+        _verify(local, config, weights)
+        os.rename(weights, finals[0])
+        os.rename(config, finals[1])
+    return finals
+
+
+def _read(path: str, trust: bool) -> Dict[str, Any]:
+    try:
+        loaded = torch.load(path, map_location='cpu', weights_only=not trust)
+    except Exception as error:  # bytes of any kind end in any error
+        if 'Weights only load failed' in str(error):
+            raise
+        kind = type(error).__name__
+        raise ValueError(
+            f'{path} cannot be read: {kind}: {_short(error)}'
+        ) from error
+    if not isinstance(loaded, dict) or 'state_dict' not in loaded:
+        raise ValueError(f'{path} has no state_dict, as MMEngine writes it')
+    return loaded
+
+
+def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f'{who} do not fit: {_short(error)}') from error
+
+
+def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
+    """The new file; in memory, since torch writes the name into a file."""
+    state = model.state_dict()
+    for names in (state, state._metadata):
+        for name in [n for n in names if n.split('.')[0] == 'local_aux']:
+            del names[name]
+    published = dict(meta=dict(meta, cfg=plain.pretty_text), state_dict=state)
+    PlainCheckpointHook().before_save_checkpoint(None, published)
+    file = io.BytesIO()
+    torch.save(published, file)
+    return file.getvalue()
+
+
+def _verify(local: LocalModel, config: Path, weights: Path) -> None:
+    """Compare the published model with the local one."""
+    stock = build_model(Config.fromfile(str(config)))
+    state = _read(str(weights), trust=False)['state_dict']
+    _load(stock, state, 'The plain weights and the plain config')
+    conv = next(p for p in local.local_backbone.parameters() if p.dim() == 4)
+    image = torch.randn(
+        (1, conv.shape[1], SIDE, SIDE),
+        generator=torch.Generator().manual_seed(0),
+    )
+    with torch.no_grad():
+        expected, found = (
+            list(tensors_in(model.eval()(image, mode='tensor')))
+            for model in (local, stock)
+        )
+    equal = len(expected) == len(found) and all(
+        map(torch.equal, expected, found)
+    )
+    if not equal:
+        raise ValueError(
+            'The outputs of the plain model are not those of the local model, '
+            'or no numbers'
+        )
+
+
+def _short(error: Exception) -> str:
+    return textwrap.shorten(str(error), 400, placeholder=' ...')
