@@ -28,6 +28,7 @@ LOCAL = [path for path in CONFIGS if path.parent.name != 'bp']
 
 
 def _build(cfg):
+    pytest.importorskip(cfg.default_scope)
     DefaultScope._instance_dict.clear()
     init_default_scope(cfg.default_scope)
     logging.disable(logging.WARNING)
