@@ -37,7 +37,7 @@ def main(argv=None) -> None:
     add_config_options(parser)
     args = parser.parse_args(argv)
     cfg = load_config(args)
-    with one_line_errors(), checkpoint_loading():
+    with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
         paths = publish(
             cfg, args.checkpoint, args.out, trust=args.trust_checkpoint
         )
