@@ -142,9 +142,9 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
 def versions_table(*_) -> str:
     """What tools/check_versions.py ran."""
     rows = [
-        '| combination | Python | torch | NumPy | mm libraries | passed | '
-        'failed | skipped |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        '| combination | Python | torch | NumPy | mm libraries | tests | '
+        'passed | failed | skipped |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     notes = []
     results = {
@@ -162,8 +162,8 @@ def versions_table(*_) -> str:
         )
         rows.append(
             f'| {name} | {result["python"]} | {result["torch"]} | '
-            f'{packages["numpy"]} | {libraries} | {result["passed"]} | '
-            f'{result["failed"]} | {result["skipped"]} |'
+            f'{packages["numpy"]} | {libraries} | {result["tests"]} | '
+            f'{result["passed"]} | {result["failed"]} | {result["skipped"]} |'
         )
         skips = '; '.join(
             f'{reason} ({count})' for reason, count in result['skips'].items()
