@@ -43,7 +43,6 @@ def main(argv=None) -> None:
         argv (list[str], optional): Arguments instead of the command line's.
             Defaults to None.
     """
-    argv = sys.argv[1:] if argv is None else argv
     names = sorted(path.stem for path in COMBINATIONS.glob('*.txt'))
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n')[0],
@@ -68,7 +67,9 @@ def main(argv=None) -> None:
         make_environment(args.name, args.python, env)
     result = dict(
         describe(env / 'bin/python'),
-        command=shlex.join(['python', 'tools/check_versions.py', *argv]),
+        command=shlex.join(
+            ['python', 'tools/check_versions.py', args.name, *pytest_args]
+        ),
         **run_tests(env / 'bin/python', pytest_args),
     )
     args.out.mkdir(parents=True, exist_ok=True)
