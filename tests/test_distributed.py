@@ -10,6 +10,15 @@ from ddp_worker import train
 from local_models import TASKS
 
 MAN = dict(type='mmfba.MANAuxiliary', host=dict(type='mmfba.GreedyAuxiliary'))
+MAN_LEVEL = dict(
+    type='mmfba.MANAuxiliary',
+    learn_scale=True,
+    host=dict(
+        type='mmfba.FBAAuxiliary',
+        neck=dict(type='mmfba.ConvLevel'),
+        head=dict(type='mmfba.TaskHead', stacked_convs=2),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +27,9 @@ MAN = dict(type='mmfba.MANAuxiliary', host=dict(type='mmfba.GreedyAuxiliary'))
         *((task, {}) for task in TASKS),
         pytest.param(
             'classification', dict(auxiliary=MAN), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            'detection', dict(auxiliary=MAN_LEVEL), marks=pytest.mark.slow
         ),
         ('super-resolution', dict(chunk=1)),
         ('detection', dict(chunk=1, checkpoint=True, lean_stem=True)),
