@@ -3,11 +3,17 @@
 
 import json
 import re
+import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
+
+from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
+from mmfba.analysis.plots import plot_accuracy
+from mmfba.analysis.similarity_plot import plot_similarity, same_unit
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')
+PAGES += ('docs/understanding.md',)
 RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
     'accuracy/top1': 'top-1 {:.2f} %',
@@ -29,7 +35,10 @@ def render(text: str) -> str:
 
     def block(match: 're.Match[str]') -> str:
         start, kind, name, arms, end = match.groups()
-        table = TABLES[kind](name, arms.split() if arms else None)
+        try:
+            table = TABLES[kind](name, arms.split() if arms else None)
+        except FileNotFoundError:
+            table = 'Not run.'
         return f'{start}\n\n{table}\n\n{end}'
 
     return re.sub(mark, block, text, flags=re.S)
@@ -109,23 +118,74 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
     metric, seeds = result['metric'], len(result['seeds'])
+    fba = fba_row(result['rows'])
     rows = [
-        f'| arm | K | {metric} | aux. parameters | peak / BP | '
+        f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
         'rest / BP | FLOPs / BP |',
-        '| --- | --- | --- | --- | --- | --- | --- |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     for row in result['rows']:
+        verdict = order(row, fba) if fba and row is not fba else ''
         rows.append(
             f'| {row["arm"]} | {row["num_modules"]} | '
-            f'{row["mean"]:.3f} ± {row["std"]:.3f} | '
+            f'{row["mean"]:.3f} ± {row["std"]:.3f} | {verdict} | '
             f'{row["aux_parameters"]:,} | {row["peak_ratio"]:.2f} | '
             f'{row["activation_ratio"]:.2f} | {row["flops_ratio"]:.2f} |'
         )
     note = (
         f'Mean and standard deviation of {seeds} seeds. Rest: what a step '
-        'adds to weights, optimizer state and batch.'
+        f'adds to weights, optimizer state and batch. {ORDER_NOTE}'
     )
     return '\n'.join([*rows, '', note, origin(result)])
+
+
+def accuracy_plot(name: str, _: Optional[List[str]]) -> str:
+    """The same as a picture, for pages in docs/."""
+    result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
+    image = ROOT / f'docs/images/{name}.png'
+    plot_accuracy(result['rows'], result['metric'], str(image))
+    return f'![Accuracy against memory and FLOPs](images/{name}.png)'
+
+
+def similarity_table(name: str, _: Optional[List[str]]) -> str:
+    """One run of tools/analysis_tools/cka.py, for pages in docs/."""
+    result = json.loads((RESULTS / f'similarity/{name}.json').read_text())
+    reference, *others = networks = result['networks']
+    image = f'images/{name}_similarity.png'
+    plot_similarity(networks, str(ROOT / 'docs' / image))
+    columns = [
+        (f'CKA {network["name"]}', same_unit(reference, network))
+        for network in others
+    ] + [
+        (f'probe {network["name"]}', dict(zip(network['units'], probe)))
+        for network in networks
+        if (probe := network['probe'])
+    ]
+    stages: Dict[str, List[str]] = {}
+    for unit in reference['units']:
+        stages.setdefault(unit.split('.')[0], []).append(unit)
+    rows = [
+        f'| units | {" | ".join(title for title, _ in columns)} |',
+        f'| --- |{" --- |" * len(columns)}',
+    ]
+    for stage, units in stages.items():
+        cells = [
+            mean_text(values[unit] for unit in units) for _, values in columns
+        ]
+        rows.append(f'| {stage} | {" | ".join(cells)} |')
+    note = (
+        f'Means over the units of each stage. CKA: with the same unit of '
+        f'{reference["name"]}; probe: accuracy of a linear classifier in '
+        f'percent. {result["num_images"]} test images.'
+    )
+    picture = f'![CKA of all units, and linear probes by depth]({image})'
+    return '\n'.join([*rows, '', picture, '', note, origin(result)])
+
+
+def mean_text(values: Iterable[Optional[float]]) -> str:
+    """Mean of the values that are known, formatted."""
+    known = [value for value in values if value is not None]
+    return f'{statistics.fmean(known):.3g}' if known else '-'
 
 
 def measured(metrics: Dict[str, Any]) -> str:
@@ -156,6 +216,8 @@ TABLES = dict(
     results=results_table,
     memory=memory_table,
     comparison=comparison_table,
+    accuracy=accuracy_plot,
+    similarity=similarity_table,
 )
 
 if __name__ == '__main__':
