@@ -28,8 +28,9 @@ measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
     fba+level+stem+chunk+checkpoint2+micro2
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
-        --shape 800 1344 --arms bp cp fba fba+chunk+checkpoint \
+        --shape 800 1344 --arms bp cp fba fba+level+stem+chunk+checkpoint2 \
         --cfg-options $lean --plot docs/images/memory.png
+    rm docs/images/memory_pareto.png  # render.py draws one of all arms
 fi
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \

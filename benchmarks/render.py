@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""Write the tables of the README files and docs/memory.md from results/."""
+"""Write tables and plots of the README files and docs/ from results/."""
 
 import json
 import re
@@ -10,6 +10,8 @@ from typing import Any, Dict, Iterable, List, Optional
 from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
 from mmfba.analysis.plots import plot_accuracy
 from mmfba.analysis.similarity_plot import plot_similarity, same_unit
+
+from mmfba.analysis.plots import plot_pareto
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')
@@ -114,6 +116,15 @@ def memory_table(name: str, arms: Optional[List[str]]) -> str:
     return '\n'.join([*rows, '', origin(result)])
 
 
+def pareto_plot(name: str, arms: Optional[List[str]]) -> str:
+    """The same as a picture, for docs/memory.md."""
+    result = json.loads((RESULTS / f'memory/{name}.json').read_text())
+    rows = [r for r in result['rows'] if not arms or r['arm'] in arms]
+    plot_pareto(rows, str(ROOT / f'docs/images/{name}.png'))
+    text = 'Memory against FLOPs; filled: on the Pareto front'
+    return f'![{text}](images/{name}.png)'
+
+
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
@@ -215,6 +226,7 @@ TABLES = dict(
     demo=demo_table,
     results=results_table,
     memory=memory_table,
+    pareto=pareto_plot,
     comparison=comparison_table,
     accuracy=accuracy_plot,
     similarity=similarity_table,

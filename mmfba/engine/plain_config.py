@@ -6,6 +6,8 @@ from typing import Any, Dict, Iterator, List
 
 from mmengine.config import Config
 
+from mmfba.models.local_model import AUXILIARY
+
 LOCAL_MODELS = {
     'mmfba.LocalImageClassifier': 'mmpretrain.ImageClassifier',
     'mmfba.LocalSingleStageDetector': 'mmdet.SingleStageDetector',
@@ -46,7 +48,7 @@ def plain_config(cfg: Config) -> Config:
     wrapper = cfg.get('optim_wrapper') or {}
     wrapper.pop('update_by', None)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    for key in [key for key in keys if key.startswith('local_aux')]:
+    for key in [key for key in keys if key.startswith(AUXILIARY)]:
         del keys[key]
     hooks = cfg.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if _is_own(hook)]:

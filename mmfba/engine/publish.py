@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mmfba.analysis.step_profile import tensors_in
 from mmfba.models.build_model import build_model
-from mmfba.models.local_model import LocalModel
+from mmfba.models.local_model import AUXILIARY, LocalModel
 
 from .hooks import PlainCheckpointHook
 from .plain_config import plain_config
@@ -110,7 +110,7 @@ def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
     """The new file; in memory, since torch writes the name into a file."""
     state = model.state_dict()
     for names in (state, state._metadata):
-        for name in [n for n in names if n.split('.')[0] == 'local_aux']:
+        for name in [n for n in names if n.split('.')[0] == AUXILIARY]:
             del names[name]
     published = dict(meta=dict(meta, cfg=plain.pretty_text), state_dict=state)
     PlainCheckpointHook().before_save_checkpoint(None, published)

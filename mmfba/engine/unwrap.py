@@ -20,7 +20,7 @@ def find_local_model(model: nn.Module) -> Optional[LocalModel]:
     Returns:
         LocalModel, optional: None if it does no local learning.
     """
-    plain = _unwrap(model)
+    plain = unwrap(model)
     return plain if isinstance(plain, LocalModel) else None
 
 
@@ -38,12 +38,17 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
     found = find_local_model(model)
     if found is None:
         raise TypeError(
-            f'{key}: the model {type(_unwrap(model)).__name__} does no local '
+            f'{key}: the model {type(unwrap(model)).__name__} does no local '
             f'learning: {remedy}, or set model.type to one of '
             f'{list(LOCAL_MODELS)}'
         )
     return found
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model without its distributed wrapper.
+
+    Args:
+        model (nn.Module): The model or its wrapper.
+    """
     return model.module if is_model_wrapper(model) else model

@@ -10,11 +10,7 @@ from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .forward import fill_bank, run_units
-from .losses import (
-    log_values,
-    sum_losses,
-    weigh_losses,
-)
+from .losses import log_values, sum_losses, weigh_losses
 from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
 
@@ -161,7 +157,9 @@ class LocalLearner:
         self._isolation_checked = True
         return {**losses, **logs}
 
-    def _run(self, step: Step, index: int, x: Tensor, bank: FeatureBank):
+    def _run(
+        self, step: Step, index: int, x: Tensor, bank: FeatureBank
+    ) -> Tensor:
         units = step.chain.units[slice(*self.modules[index])]
         return run_units(units, x, bank, index in self.checkpoint)
 

@@ -40,15 +40,16 @@ def forward_by_micro_batches(
     for start in range(0, len(x), size):
         rows = slice(start, min(start + size, len(x)))
         piece = bank.piece(rows)
-        known = set(piece)
+        before = {name: piece.get(name) for name in piece}
         y, losses = run(x[rows], piece, rows)
         out = _write(whole, '', y.detach(), rows, len(x))
         for name in piece:
-            if name not in known:
-                _write(whole, name, piece.get(name).detach(), rows, len(x))
+            feature = piece.get(name)
+            if feature is not before.get(name):  # the module put it there
+                _write(whole, name, feature.detach(), rows, len(x))
         add_losses(logs, losses)
         piece.clear()
-        del y, losses
+        del y, losses, before
     for name in whole:
         if name:
             bank.keep(name, whole[name])

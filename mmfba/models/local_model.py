@@ -21,6 +21,9 @@ from .taps import (
     readable,
 )
 
+AUXILIARY = 'local_aux'
+"""The auxiliary networks' name in the model, and prefix of their weights."""
+
 
 class LocalModel:
     """What the three local models share; mixed in before the plain model.

@@ -11,6 +11,7 @@ from toy_chain import (
     train_step,
 )
 
+from mmfba.local import FeatureBank
 from mmfba.local.memory import PeakTracker
 
 INPUTS, TARGETS = make_batch()
@@ -57,6 +58,28 @@ def test_norm_sees_a_micro_batch_and_later_modules_the_batch():
             for rows in (slice(half), slice(half, None))
         ]
     torch.testing.assert_close(seen[0], torch.cat(expected))
+
+
+def test_later_modules_read_what_the_micro_batches_computed():
+    model = make_model(MODULES, READS, timing='two_pass', micro_batches=(2,))
+    read = []
+    get = FeatureBank.get
+
+    def spy(bank, name):
+        if bank is model.learner.bank and name == 'stem.pooled':
+            read.append(get(bank, name))
+        return get(bank, name)
+
+    half = len(INPUTS) // 2
+    with torch.no_grad():
+        expected = [
+            copy.deepcopy(model).net.stem(INPUTS[rows]).mean(dim=(2, 3))
+            for rows in (slice(half), slice(half, None))
+        ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureBank, 'get', spy)
+        train_step(model, INPUTS, TARGETS)
+    torch.testing.assert_close(read[-1], torch.cat(expected))
 
 
 def test_uneven_micro_batches_and_summed():

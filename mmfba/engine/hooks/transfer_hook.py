@@ -4,13 +4,13 @@ from typing import Dict, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader, Runner
 from torch import Tensor
 
+from mmfba.models.local_model import AUXILIARY
 from mmfba.registry import HOOKS
 
-AUXILIARY = 'local_aux'
+from ..unwrap import unwrap
 
 
 @HOOKS.register_module()
@@ -54,8 +54,7 @@ class TransferHook(Hook):
         """
         if runner.iter > 0:
             return
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap(runner.model)
         loaded = CheckpointLoader.load_checkpoint(self.checkpoint, 'cpu')
         loaded = loaded.get('state_dict', loaded)
         state = model.state_dict()

@@ -2,7 +2,6 @@
 from typing import Optional, Tuple
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmfba.local import INPUT, FeatureBank
@@ -12,11 +11,11 @@ from ..dgl_convs import dgl_convs
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 from .levels import level_size
-from .slm_fpn import main_neck, neck_copy, slim_channels
+from .pyramid_neck import Features, PyramidNeck
 
 
 @MODELS.register_module()
-class DGLFPN(BaseModule):
+class DGLFPN(PyramidNeck):
     r"""Auxiliary neck of DGL in detection: an FPN of one feature.
 
     .. math::
@@ -33,60 +32,29 @@ class DGLFPN(BaseModule):
 
     Args:
         spec (UnitSpec): The cut.
-        out_channels (int, optional): Channels of the FPN. Defaults to None,
-            an eighth of the main network's neck, but at least 32.
-
-    Raises:
-        ValueError: If the main network's neck is none of a detector.
+        out_channels (int, optional): See :class:`PyramidNeck`. Defaults to
+            None.
     """
 
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int] = None
     ) -> None:
-        super().__init__(init_cfg_like(spec.main.backbone))
-        main = main_neck(spec)
+        init_cfg = init_cfg_like(spec.main.backbone)
+        super().__init__(spec, out_channels, init_cfg)
         channels = spec.cut.channels
         self.outputs = [
             None if name is None else spec.features[name]
             for name in spec.main.outputs_read
         ]
         self.convs = dgl_convs(channels, channels)
-        self.out_channels = out_channels or slim_channels(main)
-        self.neck = spec.main.registry.build(
-            neck_copy(main, [channels] * len(self.outputs), self.out_channels)
-        )
+        self.neck = self.copy_main_neck(spec, [channels] * len(self.outputs))
 
     @property
     def reads(self) -> Tuple[str, ...]:
         """tuple[str]: The image, for its size."""
         return (INPUT,)
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
-        """Build the pyramid.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): This step's features.
-
-        Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that the
-            main network's neck returns.
-        """
-        return self.finish(self.collect(x, bank))
-
-    def collect(
-        self, x: Tensor, bank: FeatureBank
-    ) -> Tuple[Optional[Tensor], ...]:
-        """What the copy of the main network's neck reads.
-
-        Args:
-            x (Tensor): See :meth:`forward`.
-            bank (FeatureBank): See :meth:`forward`.
-
-        Returns:
-            tuple[Tensor, optional]: A map for each level of the backbone,
-            None where the neck does not read it.
-        """
+    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
         image = bank.get(INPUT)
         size = [-(-side // 4) for side in x.shape[2:]]
         x = self.convs(F.adaptive_avg_pool2d(x, size))
@@ -94,12 +62,6 @@ class DGLFPN(BaseModule):
             None if level is None else _resize(x, level_size(level, image))
             for level in self.outputs
         )
-
-    def finish(
-        self, features: Tuple[Optional[Tensor], ...]
-    ) -> Tuple[Tensor, ...]:
-        """The pyramid of what :meth:`collect` returns."""
-        return tuple(self.neck(features))
 
 
 def _resize(x: Tensor, size: Tuple[int, int]) -> Tensor:

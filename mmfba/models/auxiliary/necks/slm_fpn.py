@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from mmengine.model import BaseModule, ModuleDict
+from mmengine.model import ModuleDict
 from torch import Tensor
 
 from mmfba.local import INPUT, FeatureBank
@@ -10,11 +10,12 @@ from mmfba.registry import MODELS
 from ..unit_spec import UnitSpec
 from .fusion import Fusion, check_operator, readable_entries
 from .levels import Level, plan_levels
+from .pyramid_neck import Features, PyramidNeck
 from .slm import SLM, slm_stages
 
 
 @MODELS.register_module()
-class SLMFPN(BaseModule):
+class SLMFPN(PyramidNeck):
     r"""Auxiliary neck of detection: a local FPN (S1 eq. 5).
 
     .. math::
@@ -36,8 +37,8 @@ class SLMFPN(BaseModule):
         channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
-        out_channels (int, optional): Channels of the local FPN. Defaults to
-            None, an eighth of the main network's neck, but at least 32.
+        out_channels (int, optional): See :class:`PyramidNeck`. Defaults to
+            None.
 
     Raises:
         ValueError: If the main network's neck cannot be copied so.
@@ -52,9 +53,8 @@ class SLMFPN(BaseModule):
         fusion: str = 'add',
         out_channels: Optional[int] = None,
     ) -> None:
-        super().__init__()
+        super().__init__(spec, out_channels)
         check_operator(fusion)
-        main = main_neck(spec)
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
@@ -68,26 +68,26 @@ class SLMFPN(BaseModule):
                 if level.fused
             }
         )
-        self.out_channels = out_channels or slim_channels(main)
-        self.neck = spec.main.registry.build(self._neck_cfg(main))
-
-    def _neck_cfg(self, main: Dict[str, Any]) -> Dict[str, Any]:
         channels = [level.channels for level in self.plan.levels]
-        cfg = neck_copy(main, channels, self.out_channels)
-        if self.plan.by_convs:
-            if main['type'].split('.')[-1] != 'FPN':
-                raise ValueError(
-                    "auxiliary.neck.mode='stage_tail' makes the missing "
-                    'levels by an FPN, but the neck of the detector is a '
-                    f"{main['type']}: use mode='stage_chain'"
-                )
-            cfg.update(
-                start_level=0,
-                end_level=-1,
-                add_extra_convs='on_output',
-                num_outs=main['num_outs'] + self.plan.num_dropped,
+        self.neck = self.copy_main_neck(spec, channels, **self._by_convs())
+
+    def _by_convs(self) -> Dict[str, Any]:
+        """Options of an FPN that makes the deeper levels by its convs."""
+        if not self.plan.by_convs:
+            return {}
+        main = self.main_neck
+        if not self.main_is_fpn:
+            raise ValueError(
+                "auxiliary.neck.mode='stage_tail' makes the missing levels "
+                'by an FPN, but the neck of the detector is a '
+                f"{main['type']}: use mode='stage_chain'"
             )
-        return cfg
+        return dict(
+            start_level=0,
+            end_level=-1,
+            add_extra_convs='on_output',
+            num_outs=main['num_outs'] + self.plan.num_dropped,
+        )
 
     @property
     def reads(self) -> Tuple[str, ...]:
@@ -97,42 +97,14 @@ class SLMFPN(BaseModule):
         names = [level.feature.name for level in levels if level.banked]
         return tuple([INPUT, *names] if sized else names)
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
-        """Build the local pyramid.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): This step's features.
-
-        Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that the
-            main network's neck returns.
-        """
-        return self.finish(self.collect(x, bank))
-
-    def collect(
-        self, x: Tensor, bank: FeatureBank
-    ) -> Tuple[Optional[Tensor], ...]:
-        """What the copy of the main network's neck reads.
-
-        Args:
-            x (Tensor): See :meth:`forward`.
-            bank (FeatureBank): See :meth:`forward`.
-
-        Returns:
-            tuple[Tensor, optional]: A map for each level of the backbone,
-            None where the neck does not read it.
-        """
+    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
         made = self.slm(x)
         return tuple(
             self._feature(level, x, made, bank) for level in self.plan.levels
         )
 
-    def finish(
-        self, features: Tuple[Optional[Tensor], ...]
-    ) -> Tuple[Tensor, ...]:
-        """The local pyramid of what :meth:`collect` returns."""
-        return tuple(self.neck(features))[self.plan.num_dropped :]
+    def finish(self, features: Features) -> Tuple[Tensor, ...]:
+        return super().finish(features)[self.plan.num_dropped :]
 
     def _feature(
         self,
@@ -152,45 +124,3 @@ class SLMFPN(BaseModule):
         if level.source == 'zeros':
             return level.zeros(bank.get(INPUT))
         return x if level.source == 'cut' else None
-
-
-def main_neck(spec: UnitSpec) -> Dict[str, Any]:
-    """Config of the main network's neck, which auxiliary necks copy.
-
-    Args:
-        spec (UnitSpec): The cut.
-
-    Raises:
-        ValueError: If it is no neck of a detector.
-    """
-    neck = spec.main.neck or {}
-    if 'in_channels' not in neck:
-        raise ValueError(
-            'auxiliary.neck.type: this auxiliary neck copies the neck of a '
-            f'detector, the neck of the main network is {neck.get("type")}: '
-            'choose another auxiliary.neck'
-        )
-    return neck
-
-
-def neck_copy(
-    neck: Dict[str, Any], channels: Sequence[int], out_channels: int
-) -> Dict[str, Any]:
-    """Config of the same neck at other widths.
-
-    Args:
-        neck (dict): Config of the neck.
-        channels (Sequence[int]): Channels of each level that it is given.
-        out_channels (int): Channels that it returns.
-    """
-    several = isinstance(neck['in_channels'], (list, tuple))
-    return dict(
-        neck,
-        in_channels=list(channels) if several else channels[-1],
-        out_channels=out_channels,
-    )
-
-
-def slim_channels(neck: Dict[str, Any]) -> int:
-    """Channels of a slim copy of a neck."""
-    return min(neck['out_channels'], max(32, neck['out_channels'] // 8))

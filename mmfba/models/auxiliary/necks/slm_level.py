@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
-from typing import Optional, Tuple
+from typing import Optional
 
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmfba.local import FeatureBank
@@ -9,12 +8,12 @@ from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
 from .levels import read_stages
+from .pyramid_neck import Features, PyramidNeck
 from .slm import SLM
-from .slm_fpn import slim_channels
 
 
 @MODELS.register_module()
-class SLMLevel(BaseModule):
+class SLMLevel(PyramidNeck):
     """Level-matched auxiliary neck of detection.
 
     The SLM makes the stage that follows the cut, and the head predicts the
@@ -27,14 +26,13 @@ class SLMLevel(BaseModule):
         spec (UnitSpec): The cut.
         channel_ratio (float): See :class:`SLM`. Defaults to 0.5.
         blocks_per_stage (int): See :class:`SLM`. Defaults to 1.
-        out_channels (int, optional): See :class:`SLMFPN`. Defaults to None.
+        out_channels (int, optional): See :class:`PyramidNeck`. Defaults to
+            None.
 
     Attributes:
         predicted_levels (slice): Which levels of the main network's neck it
             makes.
     """
-
-    reads: Tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -43,13 +41,12 @@ class SLMLevel(BaseModule):
         blocks_per_stage: int = 1,
         out_channels: Optional[int] = None,
     ) -> None:
-        super().__init__()
-        main = spec.main.neck or {}
-        if main.get('type', '').split('.')[-1] != 'FPN':
+        super().__init__(spec, out_channels)
+        if not self.main_is_fpn:
             raise ValueError(
                 'auxiliary.neck.type=mmfba.SLMLevel: it makes a level of an '
-                f'FPN, but the neck of the detector is {main.get("type")}: '
-                'choose another auxiliary.neck'
+                f'FPN, but the neck of the detector is a '
+                f'{self.main_neck["type"]}: choose another auxiliary.neck'
             )
         stages = read_stages(spec)
         following = [s for s in stages if s in spec.remaining_stages]
@@ -61,40 +58,16 @@ class SLMLevel(BaseModule):
         stage = following[0]
         first = stages.index(stage)
         last = stage == stages[-1]
-        self.predicted_levels = slice(
-            first, main['num_outs'] if last else first + 1
-        )
+        stop = self.main_neck['num_outs'] if last else first + 1
+        self.predicted_levels = slice(first, stop)
         self.slm = SLM(spec, [stage], channel_ratio, blocks_per_stage)
-        self.out_channels = out_channels or slim_channels(main)
-        self.neck = spec.main.registry.build(
-            dict(
-                main,
-                in_channels=[self.slm.channels[stage]],
-                out_channels=self.out_channels,
-                start_level=0,
-                end_level=-1,
-                num_outs=self.predicted_levels.stop
-                - self.predicted_levels.start,
-            )
+        self.neck = self.copy_main_neck(
+            spec,
+            [self.slm.channels[stage]],
+            start_level=0,
+            end_level=-1,
+            num_outs=stop - first,
         )
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
-        """Make the levels.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): Not used.
-
-        Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w) of
-            :attr:`predicted_levels`.
-        """
-        return self.finish(self.collect(x, bank))
-
-    def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
-        """What the FPN reads, see :meth:`SLMFPN.collect`."""
+    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
         return tuple(self.slm(x).values())
-
-    def finish(self, features: Tuple[Tensor]) -> Tuple[Tensor, ...]:
-        """The levels of what :meth:`collect` returns."""
-        return tuple(self.neck(features))
