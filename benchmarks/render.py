@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional
 
 from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
-from mmfba.analysis.plots import plot_accuracy
+from mmfba.analysis.plots import plot_accuracy, plot_pareto
 from mmfba.analysis.similarity_plot import plot_similarity, same_unit
-
-from mmfba.analysis.plots import plot_pareto
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')

@@ -2,7 +2,7 @@
 from typing import Optional, Tuple
 
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleList
 from torch import Tensor
 
 from mmfba.local import FeatureBank
@@ -10,11 +10,11 @@ from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
 from .levels import matched_levels
-from .slm_fpn import main_neck
+from .pyramid_neck import Features, PyramidNeck
 
 
 @MODELS.register_module()
-class ConvLevel(BaseModule):
+class ConvLevel(PyramidNeck):
     r"""Level-matched auxiliary neck of MAN++ in detection.
 
     .. math::
@@ -41,16 +41,13 @@ class ConvLevel(BaseModule):
         ValueError: If no level belongs to the stage.
     """
 
-    reads: Tuple[str, ...] = ()
-
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int] = None
     ) -> None:
-        super().__init__(dict(type='Xavier', layer='Conv2d'))
-        main = main_neck(spec)
-        self.out_channels = out_channels or main['out_channels']
+        width = out_channels or (spec.main.neck or {}).get('out_channels')
+        super().__init__(spec, width, dict(type='Xavier', layer='Conv2d'))
         levels = self.predicted_levels = matched_levels(spec, spec.cut.stage)
-        width, norm_cfg = self.out_channels, main.get('norm_cfg')
+        norm_cfg = self.main_neck.get('norm_cfg')
         first = ConvModule(spec.cut.channels, width, 1, norm_cfg=norm_cfg)
         others = [
             ConvModule(width, width, 3, 2, 1, norm_cfg=norm_cfg, act_cfg=None)
@@ -58,25 +55,10 @@ class ConvLevel(BaseModule):
         ]
         self.neck = ModuleList([first, *others])
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
-        """Make the levels.
-
-        Args:
-            x (Tensor): Feature, (N, C, H, W).
-            bank (FeatureBank): Not used.
-
-        Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w) of
-            :attr:`predicted_levels`.
-        """
-        return self.finish(self.collect(x, bank))
-
-    def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
-        """What the convs read, see :meth:`SLMFPN.collect`."""
+    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
         return (x,)
 
-    def finish(self, features: Tuple[Tensor]) -> Tuple[Tensor, ...]:
-        """The levels of what :meth:`collect` returns."""
+    def finish(self, features: Features) -> Tuple[Tensor, ...]:
         levels = list(features)
         for conv in self.neck:
             levels.append(conv(levels[-1]))

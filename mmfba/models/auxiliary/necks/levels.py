@@ -132,8 +132,9 @@ def matched_levels(spec: UnitSpec, stage: int) -> slice:
             "for example local_learning.partition='stage'"
         )
     first = stages.index(stage)
-    last = stage == stages[-1]
-    return slice(first, spec.main.neck['num_outs'] if last else first + 1)
+    if stage != stages[-1]:
+        return slice(first, first + 1)
+    return slice(first, spec.main.neck.get('num_outs', len(stages)))
 
 
 def _level(
