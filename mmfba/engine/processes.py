@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
@@ -116,15 +116,15 @@ def _start_gloo(cfg: Config) -> None:
             f'--launcher={cfg.launcher} needs GPUs, and there are none: use '
             'tools/dist_train.sh or tools/dist_test.sh (--launcher=pytorch)'
         )
-    wrapper = cfg.get('model_wrapper_cfg')
-    if wrapper is None:
-        wrapper = cfg.model_wrapper_cfg = ConfigDict(
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-        )
-    kind = wrapper.get('type', 'MMDistributedDataParallel')
+    default = dict(
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper = dict(cfg.get('model_wrapper_cfg') or default)
+    kind = wrapper.setdefault('type', 'MMDistributedDataParallel')
     if issubclass(MODEL_WRAPPERS.get(kind), DistributedDataParallel):
-        wrapper.device_ids = None  # else the Runner sets that of a GPU
+        wrapper['device_ids'] = None  # else the Runner sets that of a GPU
+    cfg.model_wrapper_cfg = wrapper
     if dist.is_initialized():
         return
     env = cfg.get('env_cfg') or {}
