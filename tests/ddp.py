@@ -2,21 +2,20 @@
 """Run a function in two processes that average over gloo."""
 
 import os
-import socket
 import time
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from run_tool import free_port
 
 
-def run_twice(function, *args, timeout=300):
-    """Run ``function(rank, *args)`` in both; its errors are the test's."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    ranks = mp.spawn(_run, args=(port, function, args), nprocs=2, join=False)
+def run_twice(function, *args, timeout=600):
+    """Run ``function(rank, *args)`` in both; an error there is one here."""
+    ranks = mp.spawn(
+        _run, args=(free_port(), function, args), nprocs=2, join=False
+    )
     deadline = time.monotonic() + timeout
     while not ranks.join(timeout=1):
         if time.monotonic() > deadline:

@@ -25,12 +25,13 @@ from mmfba.engine.optim_wrappers import (
 )
 
 LR = 0.1
+CHUNKED = dict(chunk=1, checkpoint=True, lean_stem=True)
 SMALL = 0.01  # MiB in a bucket, so that there are several
 
 
-def run(rank, names, *args):
-    """Run these checks one after the other."""
-    for name in names:
+def run(rank, checks):
+    """Run these, each a name and its arguments, one after the other."""
+    for name, *args in checks:
         try:
             globals()[name](rank, *args)
         except Exception as error:
@@ -114,11 +115,7 @@ def gradients_are_the_mean_of_the_ranks_own(rank):
 
 def gradients_with_other_options(rank):
     _compare_gradients(rank, 'super-resolution', options=dict(chunk=1))
-    _compare_gradients(
-        rank,
-        'detection',
-        options=dict(chunk=1, checkpoint=True, lean_stem=True),
-    )
+    _compare_gradients(rank, 'detection', options=CHUNKED)
     _compare_gradients(
         rank,
         'super-resolution',
@@ -150,11 +147,17 @@ def gradients_with_all_options(rank):
     host = dict(type='mmfba.GreedyAuxiliary')
     man = dict(type='mmfba.MANAuxiliary', host=host)
     compare('classification', options=dict(auxiliary=man))
+    compare('classification', MMDistributedDataParallel, dict(auxiliary=man))
 
 
 def the_wrapper_of_mmengine_works_too(rank):
+    compare = functools.partial(
+        _compare_gradients, rank, ddp_cls=MMDistributedDataParallel
+    )
     for task in TASKS:
-        _compare_gradients(rank, task, MMDistributedDataParallel)
+        compare(task)
+    compare('super-resolution', options=dict(chunk=1))
+    compare('detection', options=CHUNKED)
 
 
 def gradients_travel_while_the_next_module_runs(rank):
