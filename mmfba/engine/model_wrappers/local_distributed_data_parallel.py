@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.analysis.step_profile import tensors_in
+from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import MODEL_WRAPPERS
 
 from ..unwrap import get_local_model
@@ -100,7 +101,12 @@ class LocalDistributedDataParallel(nn.Module):
 
         Returns:
             dict[str, Tensor]: Values for the log.
+
+        Raises:
+            TypeError: If the optimizer wrapper would run local backwards
+                wrongly.
         """
+        check_optim_wrapper(self.module, optim_wrapper)
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, training=True)
             losses = self(**data, mode='loss')

@@ -89,7 +89,8 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
         update_by (str): ``'step'`` updates all parameters at the end of the
             training step, ``'module'`` those of each local module as soon as
             it has its gradients, which are freed then: same result, less
-            memory. Defaults to ``'step'``.
+            memory. With several processes it waits for them while the next
+            module runs. Defaults to ``'step'``.
         **kwargs: Of the plain wrapper.
 
     Raises:
