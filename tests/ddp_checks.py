@@ -387,8 +387,11 @@ def a_run_with_ema_from_a_config(rank, work_dir):
     runner = make_runner(
         model,
         Path(work_dir),
+        epochs=2,
         launcher='pytorch',
-        model_wrapper_cfg=dict(type='mmfba.LocalDistributedDataParallel'),
+        cfg=dict(
+            model_wrapper_cfg=dict(type='mmfba.LocalDistributedDataParallel')
+        ),
         custom_hooks=[ema],
     )
     assert is_model_wrapper(runner.model) and runner.model.module is model
@@ -400,7 +403,7 @@ def a_run_with_ema_from_a_config(rank, work_dir):
     assert not first[0].equal(start[0]) and not first[0].equal(first[1])
     dist.barrier()
     saved = torch.load(
-        Path(work_dir) / 'epoch_1.pth', map_location='cpu', weights_only=True
+        Path(work_dir) / 'epoch_2.pth', map_location='cpu', weights_only=True
     )
     assert saved['state_dict'].keys() == model.state_dict().keys()
     # The averaged weights are what is tested: EMAHook swaps the two.
