@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
-"""Run a function in two processes that average over gloo."""
+"""Checks that run in two processes at once, which average over gloo."""
 
+import contextlib
 import os
 import time
 
@@ -8,14 +9,18 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from local_models import gradients
 from run_tool import free_port
 
+from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 
-def run_twice(function, *args, timeout=600):
-    """Run ``function(rank, *args)`` in both; an error there is one here."""
-    ranks = mp.spawn(
-        _run, args=(free_port(), function, args), nprocs=2, join=False
-    )
+LR = 0.1
+SMALL = 0.01  # MiB in a bucket, so that there are several
+
+
+def run_twice(checks, timeout=600):
+    """Run each ``check(rank)`` in both; an error there is one here."""
+    ranks = mp.spawn(_run, args=(free_port(), checks), nprocs=2, join=False)
     deadline = time.monotonic() + timeout
     while not ranks.join(timeout=1):
         if time.monotonic() > deadline:
@@ -24,7 +29,7 @@ def run_twice(function, *args, timeout=600):
             pytest.fail('the processes did not come to an end')
 
 
-def _run(rank, port, function, args):
+def _run(rank, port, checks):
     os.environ.update(
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),
@@ -34,7 +39,8 @@ def _run(rank, port, function, args):
     )
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=rank, world_size=2)
-    function(rank, *args)
+    for check in checks:
+        check(rank)
     dist.barrier()
     # Without destructors: gloo's can wait for each other, and for the GIL.
     os._exit(0)
@@ -57,3 +63,34 @@ def assert_equal_weights(model, what=''):
     for name, p in model.named_parameters():
         first, second = on_both(p.detach())
         assert first.equal(second), f'{what}: {name}'
+
+
+def make_wrapper(model, cls=LocalLearningOptimWrapper, **kwargs):
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR)
+    return cls(optimizer=optimizer, **kwargs)
+
+
+def own_gradients(rank, model, batch):
+    """What the rank's own batch gives, without averaging."""
+    total, _ = model.parse_losses(model(**batch, mode='loss'))
+    total.backward()
+    own = gradients(model)
+    model.zero_grad()
+    return own
+
+
+@contextlib.contextmanager
+def count_reduced():
+    """Elements of gradients that were averaged in the context."""
+    counts, plain = [], dist.all_reduce
+
+    def counted(tensor, *args, async_op=False, **kwargs):
+        if async_op:
+            counts.append(tensor.numel())
+        return plain(tensor, *args, async_op=async_op, **kwargs)
+
+    dist.all_reduce = counted
+    try:
+        yield counts
+    finally:
+        dist.all_reduce = plain

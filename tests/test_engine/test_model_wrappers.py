@@ -4,7 +4,10 @@
 Starting them costs more than a check: each pair runs many of them.
 """
 
-import ddp_checks
+import functools
+
+import ddp_gradients
+import ddp_steps
 import pytest
 import torch
 from ddp import run_twice
@@ -15,28 +18,29 @@ from mmfba.engine.model_wrappers.gradient_reduction import _buckets
 
 
 def test_in_two_processes(tmp_path):
-    names = [
-        'gradients_are_the_mean_of_the_ranks_own',
-        'gradients_with_other_options',
-        'gradients_travel_while_the_next_module_runs',
-        'gradients_equal_those_of_one_process_on_the_whole_batch',
-        'accumulation_and_clipping',
-        'update_by_module_gives_the_same_weights',
-        'update_by_module_is_refused_with_the_wrapper_of_mmengine',
-        'a_plain_loop_and_no_sync',
-        'a_step_after_one_that_was_broken_off',
-        'a_parameter_without_gradient_is_an_error_that_names_it',
-        'the_wrapper_of_mmengine_works_too',
-        'mixed_precision',
+    checks = [
+        ddp_gradients.gradients_are_the_mean_of_the_ranks_own,
+        ddp_gradients.gradients_with_other_options,
+        ddp_gradients.gradients_travel_while_the_next_module_runs,
+        ddp_gradients.gradients_equal_those_of_one_process_on_the_whole_batch,
+        ddp_steps.accumulation_and_clipping,
+        ddp_steps.update_by_module_gives_the_same_weights,
+        ddp_steps.update_by_module_is_refused_with_the_wrapper_of_mmengine,
+        ddp_steps.a_plain_loop_and_no_sync,
+        ddp_steps.a_step_after_one_that_was_broken_off,
+        ddp_steps.a_parameter_without_gradient_is_an_error_that_names_it,
+        ddp_gradients.the_wrapper_of_mmengine_works_too,
+        ddp_steps.mixed_precision,
+        functools.partial(
+            ddp_steps.a_run_with_ema_from_a_config, work_dir=str(tmp_path)
+        ),
     ]
-    checks = [(name,) for name in names]
-    checks += [('a_run_with_ema_from_a_config', str(tmp_path))]
-    run_twice(ddp_checks.run, checks)
+    run_twice(checks)
 
 
 @pytest.mark.slow
 def test_all_options_in_two_processes():
-    run_twice(ddp_checks.run, [('gradients_with_all_options',)])
+    run_twice([ddp_gradients.gradients_with_all_options])
 
 
 def test_a_plain_model_is_refused():
