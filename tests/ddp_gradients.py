@@ -20,6 +20,7 @@ from mmengine.registry import MODELS
 from torch.distributed.nn.functional import all_reduce
 
 from mmfba.engine.model_wrappers import LocalDistributedDataParallel
+from mmfba.local.isolation import graph_leaves
 
 CHUNKED = dict(chunk=1, checkpoint=True, lean_stem=True)
 PEERS = dict(
@@ -50,6 +51,8 @@ def _compare_gradients(rank, task, ddp_cls=None, options=(), plain=None):
     with count_reduced() as counts:
         with wrapper.optim_context(ddp):
             total, _ = model.parse_losses(ddp(**batch, mode='loss'))
+        if ddp_cls is None:  # they are on their way and reached no more
+            assert not graph_leaves(total) & ddp.reduction.started
         total.backward()
     for name, grad in gradients(model).items():
         if expected[name] is None:
