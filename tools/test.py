@@ -18,6 +18,7 @@ from mmfba.engine.command_line import (
     checkpoint_loading,
     merge_run_arguments,
 )
+from mmfba.engine.processes import several_processes
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -134,11 +135,12 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
-    runner = Runner.from_cfg(cfg)
-    if args.out:
-        dump_predictions(runner, args.out)
-    with checkpoint_loading(trust=args.trust_checkpoint):
-        runner.test()
+    with several_processes(cfg):
+        runner = Runner.from_cfg(cfg)
+        if args.out:
+            dump_predictions(runner, args.out)
+        with checkpoint_loading(trust=args.trust_checkpoint):
+            runner.test()
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ from mmfba.engine.command_line import (
     checkpoint_loading,
     merge_run_arguments,
 )
+from mmfba.engine.processes import several_processes
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -116,8 +117,9 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
-    with checkpoint_loading(trust=args.trust_checkpoint):
-        Runner.from_cfg(cfg).train()
+    with several_processes(cfg):
+        with checkpoint_loading(trust=args.trust_checkpoint):
+            Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from rich.table import Table
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
+from ..processes import check_runner
 from ..unwrap import find_local_model, get_local_model
 from .plain_checkpoint_hook import PlainCheckpointHook
 
@@ -38,8 +39,10 @@ class FeatureBankHook(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If mmengine's ``activation_checkpointing`` is set.
+            ValueError: If mmengine's ``activation_checkpointing`` is set, or
+                runner or model wrapper cannot train a local model.
         """
+        check_runner(runner)
         if not any(isinstance(h, PlainCheckpointHook) for h in runner.hooks):
             runner.register_hook(PlainCheckpointHook())
         if runner.cfg.get('activation_checkpointing'):

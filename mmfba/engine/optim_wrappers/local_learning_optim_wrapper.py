@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
+from functools import partial
 from typing import Callable, Iterable, Iterator, Optional
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from mmfba.local.precision import no_autocast
 from mmfba.registry import OPTIM_WRAPPERS
 
+from ..model_wrappers.gradient_reduction import GradientReduction
 from ..unwrap import get_local_model
 
 UPDATES = ('step', 'module')
@@ -35,13 +37,15 @@ class LocalBackward:
         plain = get_local_model(
             model, 'optim_wrapper.type', "use 'OptimWrapper'"
         )
-        done = self._module_done(plain)
+        done = self._module_done(plain, getattr(model, 'reduction', None))
         self._auxiliaries = plain.local_aux
         with super().optim_context(model):
             with plain.learner.lend_backward(self.local_backward, done):
                 yield
 
-    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+    def _module_done(
+        self, model: nn.Module, reduction: Optional[GradientReduction]
+    ) -> Optional[Callable[[], None]]:
         """What is to be done when a module has its gradients."""
         return None
 
@@ -85,7 +89,8 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
         update_by (str): ``'step'`` updates all parameters at the end of the
             training step, ``'module'`` those of each local module as soon as
             it has its gradients, which are freed then: same result, less
-            memory. Defaults to ``'step'``.
+            memory. With several processes it waits for them while the next
+            module runs. Defaults to ``'step'``.
         **kwargs: Of the plain wrapper.
 
     Raises:
@@ -104,16 +109,26 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
         if update_by == 'module' and self._accumulative_counts > 1:
             _refuse('optim_wrapper.accumulative_counts sums over iterations')
 
-    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+    def _module_done(
+        self, model: nn.Module, reduction: Optional[GradientReduction]
+    ) -> Optional[Callable[[], None]]:
         if self.update_by == 'step' or not model.learner.needs_backward:
             return None
         if any(aux.shared_modules for aux in model.local_aux):
             _refuse("auxiliary.head.mode='shared' sums over modules")
-        if get_world_size() > 1:
-            _refuse('gradients of several processes are averaged at the end')
-        return self._update_module
+        if get_world_size() > 1 and reduction is None:
+            raise ValueError(
+                "optim_wrapper.update_by='module': this model wrapper "
+                'averages the gradients of several processes at the end: use '
+                "model_wrapper_cfg=dict(type='mmfba."
+                "LocalDistributedDataParallel'), or update_by='step'"
+            )
+        return partial(self._update_module, reduction)
 
-    def _update_module(self) -> None:
+    def _update_module(self, reduction: Optional[GradientReduction]) -> None:
+        if reduction is not None:
+            # The module before: this one's are averaged while the next runs.
+            reduction.finish(keep=1)
         OptimWrapper.step(self)  # after_step follows the last module's
         self.zero_grad()
 
