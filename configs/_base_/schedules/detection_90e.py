@@ -5,7 +5,8 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=90, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [
-    dict(type='ConstantLR', factor=1e-6, by_epoch=False, end=5),
+    # mmengine's ConstantLR is over one iteration before its ``end``.
+    dict(type='ConstantLR', factor=1e-6, by_epoch=False, end=6),
     dict(
         type='LinearLR', start_factor=0.001, by_epoch=False, begin=5, end=505
     ),
