@@ -7,18 +7,29 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional
 
+import yaml
+
 from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
 from mmfba.analysis.plots import plot_accuracy, plot_pareto
 from mmfba.analysis.similarity_plot import plot_similarity, same_unit
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ('README.md', 'configs/fba/README.md', 'docs/memory.md')
-PAGES += ('docs/understanding.md',)
+PAGES = (
+    'README.md',
+    'configs/bp/README.md',
+    'configs/fba/README.md',
+    'configs/fba_paper/README.md',
+    'docs/memory.md',
+    'docs/understanding.md',
+)
 RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
-    'accuracy/top1': 'top-1 {:.2f} %',
-    'photographs/PSNR': 'PSNR {:.2f} dB',
+    'accuracy/top1': ('top-1', 2, ' %'),
+    'photographs/PSNR': ('PSNR', 2, ' dB'),
+    'coco/bbox_mAP': ('mAP', 3, ''),
+    'coco/bbox_mAP_50': ('AP50', 3, ''),
 }
+"""Name, decimals and unit of each main metric."""
 
 
 def main() -> None:
@@ -125,7 +136,10 @@ def pareto_plot(name: str, arms: Optional[List[str]]) -> str:
 
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
-    result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
+    path = RESULTS / f'comparisons/{name}.json'
+    if not path.exists():
+        return 'Not run.'
+    result = json.loads(path.read_text())
     metric, seeds = result['metric'], len(result['seeds'])
     fba = fba_row(result['rows'])
     rows = [
@@ -136,16 +150,110 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     for row in result['rows']:
         verdict = order(row, fba) if fba and row is not fba else ''
         rows.append(
-            f'| {row["arm"]} | {row["num_modules"]} | '
-            f'{row["mean"]:.3f} ± {row["std"]:.3f} | {verdict} | '
-            f'{row["aux_parameters"]:,} | {row["peak_ratio"]:.2f} | '
-            f'{row["activation_ratio"]:.2f} | {row["flops_ratio"]:.2f} |'
+            f'| {row["arm"]} | {row["num_modules"]} | {accuracy(row, metric)} '
+            f'| {verdict} | {row["aux_parameters"]:,} | '
+            f'{row["peak_ratio"]:.2f} | {row["activation_ratio"]:.2f} | '
+            f'{row["flops_ratio"]:.2f} |'
         )
-    note = (
-        f'Mean and standard deviation of {seeds} seeds. Rest: what a step '
-        f'adds to weights, optimizer state and batch. {ORDER_NOTE}'
+    runs = 'One seed.'
+    if seeds > 1:
+        runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
+    note = f'{runs} Rest: what a step adds to weights, optimizer state and '
+    return '\n'.join([*rows, '', note + 'batch.', origin(result)])
+
+
+def paper_table(number: str, folders: Optional[List[str]]) -> str:
+    """A table of the paper, of benchmarks/paper.yml, and what we measured.
+
+    Args:
+        number (str): Its number, or another key of the file.
+        folders (list[str]): The rows of these folders of configs/ only.
+    """
+    tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
+    key = int(number) if number.isdigit() else number
+    files, trained = measured_costs(), measured_accuracy()
+    rows = [
+        '| row | config | paper | measured | paper, memory | peak, GiB | '
+        'peak / BP | FLOPs / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    plain = None
+    for row in tables[key]:
+        for config in row['configs']:
+            folder, stem = config.split('/')
+            if folder == 'bp':
+                plain = config
+            if folder not in folders:
+                continue
+            cells = [
+                row['row'],
+                f'[{stem}](../{config}.py)',
+                row.get('figure', '-'),
+                trained.get(config, 'not run'),
+                row.get('memory', '-'),
+                *costs(files, config, plain),
+            ]
+            rows.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(rows)
+
+
+def costs(
+    files: List[Dict[str, Any]], config: str, plain: Optional[str]
+) -> List[str]:
+    """Peak of a config, and peak and FLOPs as multiples of plain training's,
+    of a comparison that has both."""
+    for found in files:
+        if config in found and plain in found:
+            row, base = found[config], found[plain]
+            return [
+                f'{row["peak_bytes"] / 2**30:.2f}',
+                f'{row["peak_ratio"] / base["peak_ratio"]:.2f}',
+                f'{row["flops_ratio"] / base["flops_ratio"]:.2f}',
+            ]
+    return ['not run'] * 3
+
+
+def measured_costs() -> List[Dict[str, Any]]:
+    """The rows of each comparison that are a config as it is."""
+    return [
+        {
+            config_key(row): row
+            for row in json.loads(path.read_text())['rows']
+            if not row['options']
+        }
+        for path in sorted((RESULTS / 'comparisons').glob('*.json'))
+    ]
+
+
+def measured_accuracy() -> Dict[str, str]:
+    """What the trainings of a config as it is gave."""
+    found = {}
+    for path in sorted((RESULTS / 'comparisons').glob('*.json')):
+        result = json.loads(path.read_text())
+        metric = result['metric']
+        for row in result['rows']:
+            if 'mean' in row and not row['options']:
+                name, _, unit = METRICS.get(metric, (metric, 3, ''))
+                text = f'{name} {accuracy(row, metric)}{unit}'
+                found[config_key(row)] = text
+    return found
+
+
+def accuracy(row: Dict[str, Any], metric: str) -> str:
+    """Mean and standard deviation of a row of a comparison."""
+    if 'mean' not in row:
+        return 'not run'
+    _, decimals, _ = METRICS.get(metric, (metric, 3, ''))
+    numbers = (
+        [row['mean']] if row['std'] is None else [row['mean'], row['std']]
     )
-    return '\n'.join([*rows, '', note, origin(result)])
+    return ' ± '.join(f'{number:.{decimals}f}' for number in numbers)
+
+
+def config_key(row: Dict[str, Any]) -> str:
+    """Folder and name of a row's config."""
+    path = Path(row['config'])
+    return f'{path.parent.name}/{path.stem}'
 
 
 def accuracy_plot(name: str, _: Optional[List[str]]) -> str:
@@ -200,8 +308,8 @@ def mean_text(values: Iterable[Optional[float]]) -> str:
 def measured(metrics: Dict[str, Any]) -> str:
     """The main metric of a run, formatted."""
     return ', '.join(
-        text.format(metrics[key])
-        for key, text in METRICS.items()
+        f'{name} {metrics[key]:.{decimals}f}{unit}'
+        for key, (name, decimals, unit) in METRICS.items()
         if key in metrics
     )
 
@@ -228,6 +336,7 @@ TABLES = dict(
     comparison=comparison_table,
     accuracy=accuracy_plot,
     similarity=similarity_table,
+    table=paper_table,
 )
 
 if __name__ == '__main__':

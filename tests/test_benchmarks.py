@@ -3,6 +3,7 @@ import importlib.util
 import json
 
 import pytest
+import yaml
 from run_tool import ROOT
 
 
@@ -20,14 +21,16 @@ def render():
     'page',
     [
         'README.md',
+        'configs/bp/README.md',
         'configs/fba/README.md',
+        'configs/fba_paper/README.md',
         'docs/memory.md',
         'docs/understanding.md',
     ],
 )
 def test_tables_are_those_of_the_committed_results(page, render):
     text = (ROOT / page).read_text()
-    words = ('| mAP |', 'mAP 0.', '| bp |', '<!-- /similarity -->')
+    words = ('| mAP |', '| bp |', '| paper |', '<!-- /similarity -->')
     assert any(word in text for word in words)
     assert render.render(text) == text
 
@@ -85,3 +88,15 @@ def test_similarity_is_averaged_over_stages(render, tmp_path, monkeypatch):
 def test_what_has_not_been_run_is_named(render):
     text = '<!-- comparison nothing -->old<!-- /comparison -->'
     assert 'Not run.' in render.render(text)
+
+
+def test_every_config_of_the_paper_is_a_row_of_its_tables():
+    tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
+    rows = [row for table in tables.values() for row in table]
+    named = {config for row in rows for config in row['configs']}
+    files = {
+        f'{folder}/{path.stem}'
+        for folder in ('bp', 'fba', 'fba_paper')
+        for path in (ROOT / 'configs' / folder).glob('*.py')
+    }
+    assert named == files

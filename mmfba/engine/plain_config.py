@@ -2,9 +2,11 @@
 """The config of the plain network that a local model contains."""
 
 import copy
+import inspect
 from typing import Any, Dict, Iterator, List
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmfba.models.local_model import AUXILIARY
 
@@ -22,6 +24,7 @@ STOCK_TYPES = dict(
     },
 )
 """Types of mmfba by the stock types that compute the same."""
+_RUNNER_KEYS = tuple(inspect.signature(Runner.__init__).parameters)
 
 
 def plain_config(cfg: Config) -> Config:
@@ -57,6 +60,10 @@ def plain_config(cfg: Config) -> Config:
         cfg.custom_hooks = [h for h in cfg.custom_hooks if not _is_own(h)]
     for part in _typed(cfg._cfg_dict):
         part['type'] = STOCK_TYPES.get(part['type'], part['type'])
+    # Variables with parts of mmfba are recipes that the model took.
+    for key in [key for key in cfg if key not in _RUNNER_KEYS]:
+        if any(_is_own(part) for part in _typed(cfg[key])):
+            cfg.pop(key)
     return cfg
 
 
