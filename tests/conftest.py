@@ -1,7 +1,25 @@
 # Copyright (c) mmfba authors.
+from importlib.util import find_spec
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+
+ABSENT = [x for x in ('mmdet', 'mmpretrain', 'mmagic') if not find_spec(x)]
+
+
+def skip_what_needs_the_absent():
+    """Skip tests of a library that is not installed: each is optional."""
+    outcome = yield
+    if outcome.excinfo:
+        for name in ABSENT:
+            if name in str(outcome.excinfo[1]):
+                outcome.force_exception(pytest.skip.Exception(f'needs {name}'))
+
+
+pytest_runtest_setup = pytest_runtest_call = pytest.hookimpl(
+    skip_what_needs_the_absent, hookwrapper=True
+)
 
 
 @pytest.fixture(autouse=True, scope='session')

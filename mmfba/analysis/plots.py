@@ -174,7 +174,7 @@ def _draw(axes: Axes, memory: np.ndarray, tags: list, color: str) -> None:
     if len(tags) == 1:  # the whole network
         return
     ends = [start for start, _ in tags[1:]] + [len(memory) - 1]
-    for i, ((start, name), end) in enumerate(zip(tags, ends, strict=False)):
+    for i, ((start, name), end) in enumerate(zip(tags, ends)):
         span = slice(start, end + 1)
         axes.fill_between(
             progress[span],
@@ -199,7 +199,7 @@ def _label_peaks(
     axes: Axes, labels: list[str], peaks: list[float], unit: str
 ) -> None:
     heights = _spread(peaks, 0.13 * axes.get_ylim()[1])
-    for i, (label, peak) in enumerate(zip(labels, peaks, strict=True)):
+    for i, (label, peak) in enumerate(zip(labels, peaks)):
         color = COLORS[i % len(COLORS)]
         figure = np.format_float_positional(
             peak, 3, fractional=False, trim='-'

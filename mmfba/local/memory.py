@@ -1,15 +1,15 @@
 # Copyright (c) mmfba authors.
 """How much tensor memory a piece of code holds at its worst moment."""
 
-import weakref
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from .live_storages import LiveStorages
 
 __all__ = ['CudaPeak', 'PeakTracker']
 
@@ -64,12 +64,16 @@ class PeakTracker(TorchDispatchMode):
             )
         self.granularity = granularity
         self.record = record
-        self.current = 0
+        self._current = 0
         self._tag: Optional[str] = None
-        # By id: torch keeps a storage's Python object as long as the storage.
-        self._live: dict[int, tuple[weakref.ref, int]] = {}
+        self._live = LiveStorages(self._change)
         self._resizes: list[Any] = []
         self.reset_peak()
+
+    @property
+    def current(self) -> int:
+        self._live.collect()
+        return self._current
 
     def track(self, *objs: Any) -> 'PeakTracker':
         """Count storages made before the context was entered.
@@ -102,6 +106,7 @@ class PeakTracker(TorchDispatchMode):
         Args:
             name (str, optional): The tag; None for none.
         """
+        self._live.collect()
         self._tag = name
         if name is not None:
             self.tags.append((max(len(self.timeline) - 1, 0), name))
@@ -122,7 +127,7 @@ class PeakTracker(TorchDispatchMode):
 
         def resize_(storage, size):
             result = original(storage, size)
-            if id(storage) in self._live:
+            if storage in self._live:
                 self._see_storage(storage)
             return result
 
@@ -135,6 +140,7 @@ class PeakTracker(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
+        self._live.collect()
         self._see(out)
         return out
 
@@ -144,30 +150,21 @@ class PeakTracker(TorchDispatchMode):
                 self._see_storage(tensor.untyped_storage())
 
     def _see_storage(self, storage: torch.UntypedStorage) -> None:
-        key = id(storage)
         size = -(-storage.nbytes() // self.granularity) * self.granularity
-        if key in self._live:
-            ref, known = self._live[key]
-        else:
-            ref, known = weakref.ref(storage, partial(self._freed, key)), 0
-        self._live[key] = ref, size
-        self._change(size - known)
-
-    def _freed(self, key: int, _: weakref.ref) -> None:
-        self._change(-self._live.pop(key)[1])
+        self._live.set(storage, size)
 
     def _change(self, delta: int) -> None:
         if delta:
-            self.current += delta
+            self._current += delta
             if self.record:
-                self.timeline.append(self.current)
+                self.timeline.append(self._current)
             self._raise_peaks()
 
     def _raise_peaks(self) -> None:
-        self.peak = max(self.peak, self.current)
+        self.peak = max(self.peak, self._current)
         if self._tag is not None:
             self.peak_by_tag[self._tag] = max(
-                self.peak_by_tag.get(self._tag, 0), self.current
+                self.peak_by_tag.get(self._tag, 0), self._current
             )
 
 

@@ -7,7 +7,6 @@ import mmdet.models.backbones as mmdet
 import mmpretrain.models.backbones as mmpretrain
 import pytest
 import torch
-from mmagic.models.editors import EDSRNet, MSRResNet
 from torch import nn
 
 from mmfba.local import INPUT, Chain, Unit, probe_features
@@ -64,17 +63,32 @@ BACKBONES = {
     ),
     'CIFARResNet-20': partial(CIFARResNet, 20, base_channels=8),
 }
+
+
+def editor(name, *args, **kwargs):
+    from mmagic.models import editors
+
+    return getattr(editors, name)(*args, **kwargs)
+
+
 SUPER_RESOLUTION = {
     f'{name} x{scale}': partial(
-        net, 3, 3, mid_channels=8, num_blocks=3, upscale_factor=scale, **kwargs
+        editor,
+        net,
+        3,
+        3,
+        mid_channels=8,
+        num_blocks=3,
+        upscale_factor=scale,
+        **kwargs,
     )
     for name, net, scale, kwargs in [
-        ('EDSR', EDSRNet, 2, dict(res_scale=0.1, rgb_std=[0.5, 1, 2])),
-        ('EDSR', EDSRNet, 3, {}),
-        ('EDSR', EDSRNet, 4, {}),
-        ('MSRResNet', MSRResNet, 2, {}),
-        ('MSRResNet', MSRResNet, 3, {}),
-        ('MSRResNet', MSRResNet, 4, {}),
+        ('EDSR', 'EDSRNet', 2, dict(res_scale=0.1, rgb_std=[0.5, 1, 2])),
+        ('EDSR', 'EDSRNet', 3, {}),
+        ('EDSR', 'EDSRNet', 4, {}),
+        ('MSRResNet', 'MSRResNet', 2, {}),
+        ('MSRResNet', 'MSRResNet', 3, {}),
+        ('MSRResNet', 'MSRResNet', 4, {}),
     ]
 }
 NETWORKS = {**BACKBONES, **SUPER_RESOLUTION}

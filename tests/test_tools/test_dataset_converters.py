@@ -78,7 +78,7 @@ def test_boxes_are_those_of_the_visible_strokes():
             assert (covers[part] > 0).mean() <= 0.1
             covers[part] += 1
         assert not change[covers == 0].any()
-        for part, (_, (*_, w, h)) in zip(parts, found, strict=True):
+        for part, (_, (*_, w, h)) in zip(parts, found):
             sides.append(max(w, h))
             if (covers[part] > 1).any():
                 continue  # overlapping strokes cannot be told apart
@@ -191,7 +191,7 @@ def test_pairs_in_the_layout_of_div2k(pairs):
     assert not tiled & set(photographs.VALIDATION)
 
     sizes = {}
-    for names in zip(hr + valid, lr + small, strict=True):
+    for names in zip(hr + valid, lr + small):
         a, b = map(Image.open, names)
         assert a.size == (2 * b.width, 2 * b.height)
         assert not (a.width % 12 or a.height % 12)

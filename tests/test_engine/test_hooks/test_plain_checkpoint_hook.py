@@ -106,7 +106,8 @@ class TestPlainCheckpointHook(RunnerTestCase):
         for key, buffer in full.message_hub.log_scalars.items():
             assert isinstance(scalars[key], HistoryBuffer)
             assert scalars[key].max_length == buffer.max_length
-            for a, b in zip(buffer.data, scalars[key].data, strict=True):
+            assert len(buffer.data) == len(scalars[key].data)
+            for a, b in zip(buffer.data, scalars[key].data):
                 assert (a.dtype, len(a)) == (b.dtype, len(b))
                 if key not in RUN_TIMES:
                     np.testing.assert_array_equal(a, b)

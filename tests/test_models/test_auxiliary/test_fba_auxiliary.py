@@ -2,8 +2,6 @@
 import copy
 
 import torch
-from mmagic.models.editors import MSRResNet
-from mmagic.models.losses import L1Loss
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from specs import filled_bank, make_spec, run_units
@@ -56,6 +54,12 @@ def test_reads_of_neck_and_head():
     assert make('copy').reads == ()
     aux = make('copy', 'add', ['stem.pooled', 'layer1.2.pooled'])
     assert aux.reads == ('stem.pooled', 'layer1.2.pooled')
+
+
+def test_reads_of_neck_and_head_in_super_resolution():
+    from mmagic.models.editors import MSRResNet
+    from mmagic.models.losses import L1Loss
+
     net = MSRResNet(3, 3, 8, num_blocks=2, upscale_factor=2)
     spec = make_spec(net, 'trunk_net.0', None, ['stem'], head_module=L1Loss())
     neck = dict(type='mmfba.SLMNeck', fusion='add')

@@ -5,7 +5,6 @@ import mmdet.models.backbones as mmdet
 import mmpretrain.models.backbones as mmpretrain
 import pytest
 import torch
-from mmagic.models.editors import EDSRNet
 from specs import make_spec
 from torch import nn
 
@@ -148,6 +147,8 @@ def test_bottlenecks_keep_their_expansion():
 
 
 def test_super_resolution_keeps_the_residual_scale():
+    from mmagic.models.editors import EDSRNet
+
     net = EDSRNet(3, 3, 8, num_blocks=2, upscale_factor=2, res_scale=0.1)
     slm = make_slm(make_spec(net, 'body.0'), 'stage_chain', 2.0, 2)
     made = slm(torch.rand(1, 8, 5, 7))

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from mmagic.models.editors import EDSRNet, MSRResNet
-from mmagic.models.losses import L1Loss
 from specs import filled_bank, make_spec, run_units
 from torch import nn
 
 from mmfba.models.auxiliary import SRHead
+
+pytest.importorskip('mmagic')
+from mmagic.models.editors import EDSRNet, MSRResNet  # noqa: E402
+from mmagic.models.losses import L1Loss  # noqa: E402
 
 NETS = {
     f'{net.__name__} x{scale}': (net, scale)
