@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-import importlib.util
+import importlib
 import json
 
 import pytest
@@ -8,13 +8,9 @@ from run_tool import ROOT
 
 
 @pytest.fixture
-def render():
-    spec = importlib.util.spec_from_file_location(
-        'render', ROOT / 'benchmarks/render.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def render(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'benchmarks')
+    return importlib.import_module('render')
 
 
 @pytest.mark.parametrize(
@@ -38,9 +34,9 @@ def test_tables_are_those_of_the_committed_results(page, render):
 ORIGIN = dict(command='c', date='d', device='cpu', machine='m', torch='2')
 
 
-def _results(render, tmp_path, monkeypatch, kind, result):
-    monkeypatch.setattr(render, 'ROOT', tmp_path)
-    monkeypatch.setattr(render, 'RESULTS', tmp_path)
+def _results(module, tmp_path, monkeypatch, kind, result):
+    monkeypatch.setattr(module, 'ROOT', tmp_path)
+    monkeypatch.setattr(module, 'RESULTS', tmp_path)
     for folder in (kind, 'docs/images'):
         (tmp_path / folder).mkdir(parents=True)
     text = json.dumps(dict(ORIGIN, **result))
@@ -56,13 +52,15 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
         for arm, mean in means.items()
     ]
     result = dict(metric='m', seeds=[0, 1], rows=rows)
-    _results(render, tmp_path, monkeypatch, 'comparisons', result)
-    table = render.comparison_table('x', None)
+    from rendering import comparison
+
+    _results(comparison, tmp_path, monkeypatch, 'comparisons', result)
+    table = comparison.comparison_table('x', None)
     assert '| BP | 1 | 0.700 ± 0.020 | better |' in table
     assert '| FBA | 1 | 0.500 ± 0.020 |  |' in table
     assert '| DGL | 1 | 0.460 ± 0.020 | no difference shown |' in table
     assert '| greedy | 1 | 0.450 ± 0.020 | worse |' in table
-    assert 'images/x.png' in render.accuracy_plot('x', None)
+    assert 'images/x.png' in comparison.accuracy_plot('x', None)
     assert (tmp_path / 'docs/images/x.png').stat().st_size > 5000
 
 
@@ -76,8 +74,10 @@ def test_similarity_is_averaged_over_stages(render, tmp_path, monkeypatch):
         )
     ]
     result = dict(num_images=8, networks=networks)
-    _results(render, tmp_path, monkeypatch, 'similarity', result)
-    table = render.similarity_table('x', None)
+    from rendering import similarity
+
+    _results(similarity, tmp_path, monkeypatch, 'similarity', result)
+    table = similarity.similarity_table('x', None)
     assert '| units | CKA FBA | probe BP | probe FBA |' in table
     assert '| stem | - | 50 | 50 |' in table
     assert '| layer1 | 0.7 | 70 | 70 |' in table
