@@ -53,6 +53,7 @@ def find_bases_once():
 
 
 def _build(cfg):
+    pytest.importorskip(cfg.default_scope)
     DefaultScope._instance_dict.clear()
     init_default_scope(cfg.default_scope)
     logging.disable(logging.WARNING)
