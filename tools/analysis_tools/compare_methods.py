@@ -19,7 +19,7 @@ from rich.table import Table
 
 from mmfba.analysis.comparison import Comparison, measure_costs, train_all
 from mmfba.analysis.environment import describe_environment
-from mmfba.engine.command_line import one_line_errors
+from mmfba.engine.user_errors import one_line_errors
 
 
 def main() -> None:

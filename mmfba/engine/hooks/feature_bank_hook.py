@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
+from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
@@ -96,11 +97,13 @@ class FeatureBankHook(Hook):
         Raises:
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
+            ValueError: If the data have more classes than the head.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
         check_optim_wrapper(model, runner.optim_wrapper)
+        _check_num_classes(model, runner.train_dataloader.dataset)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
         runner.logger.info(
@@ -138,6 +141,19 @@ class FeatureBankHook(Hook):
         model = find_local_model(runner.model)
         if model is not None:
             model.learner.bank.clear()
+
+
+def _check_num_classes(model: LocalModel, dataset: Any) -> None:
+    classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+    for name in ('head', 'bbox_head'):
+        given = getattr(getattr(model, name, None), 'num_classes', None)
+        if isinstance(given, int) and given < len(classes):
+            raise ValueError(
+                f'model.{name}.num_classes={given}, but the data set has '
+                f'{len(classes)} classes, {list(classes[:3])} and so on: set '
+                f'num_classes={len(classes)}, or choose classes by '
+                'train_dataloader.dataset.metainfo'
+            )
 
 
 def _format(rows: List[Dict[str, Any]]) -> str:
