@@ -24,7 +24,6 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from run_tool import ROOT, load_tool
 
-from mmfba.engine.command_line import merge_options
 from mmfba.engine.user_errors import TRACEBACK, explain, one_line_errors
 from mmfba.models.build_model import build_model
 
@@ -125,22 +124,386 @@ OPTIONS = {
         (_head(mode='thin'), "head.mode='thin': choose .*'slim'"),
         (_head(mode='slim'), "head.mode='slim': .*use mode='copy'"),
         (_head(type='mmfba.SRHead'), 'mmfba.SRHead .*use mmfba.TaskHead'),
-        (
-            dict(_neck(channel_ratio=0.5)) | _head(mode='shared'),
-            'mode=.shared.: .*takes 32 channels.*: set',
-        ),
     ],
     'detection': [
         (_neck(type='mmfba.SLMNeck'), 'SLMNeck .*levels of FPN: use mmfba'),
+        (dict(micro_batches=2), 'micro_batches: .*ghost_bn=True'),
         (
-            dict(micro_batches=2),
-            'micro_batches.*BatchNorm|ghost_bn',
+            dict(
+                auxiliary=dict(
+                    neck=dict(out_channels=8), head=dict(mode='shared')
+                )
+            ),
+            "head.mode='shared': .*neck.out_channels=16",
         ),
     ],
     'super-resolution': [
         (
-            _neck(channel_ratio=0.5) | {},
-            None,
+            dict(
+                auxiliary=dict(
+                    neck=dict(channel_ratio=2.0), head=dict(mode='copy')
+                )
+            ),
+            "head.mode='copy': .*takes 8 channels.*channel_ratio=1.0",
         ),
+        (dict(taps=['stem.pooled']), "'stem.pooled' cannot.*tap 'stem'"),
+        (_head(type='mmfba.TaskHead'), 'TaskHead .*use mmfba.SRHead'),
     ],
 }
+# Other keys of the model
+MODELS = [
+    ('classification', dict(local_learning=4), 'local_learning=4: .*a dict'),
+    ('classification', dict(backbone=None), 'backbone=None.*should be a dict'),
+    ('classification', {'backbone.depth': 21}, 'depth=21: .*6n\\+2'),
+    (
+        'classification',
+        {'head.loss.type': 'CrossEntropyLos'},
+        "'CrossEntropyLos'.*'CrossEntropyLoss'",
+    ),
+    ('classification', {'head.num_classes': 0}, 'num_classes=0 must be'),
+    ('detection', {'backbone.frozen_stages': 4}, 'frozen: .*nothing'),
+    (
+        'detection',
+        {
+            'backbone.frozen_stages': 1,
+            'local_learning.partition': ['layer1.0'],
+        },
+        "'layer1.0' lies in the frozen prefix.*lower frozen_stages",
+    ),
+    (
+        'detection',
+        {'backbone.with_cp': True},
+        'with_cp=True: .*checkpoint=True',
+    ),
+    ('detection', {'backbone.depth': 19}, 'depth=19.*invalid depth 19'),
+    (
+        'detection',
+        {'backbone.type': 'MobileNetV2'},
+        'MobileNetV2.*base_channels',
+    ),
+    (
+        'detection',
+        {'bbox_head.type': 'RetinaHed'},
+        "'RetinaHed'.*'RetinaHead'",
+    ),
+    (
+        'detection',
+        dict(type='mmfba.LocalTwoStageDetector'),
+        'did you mean.*LocalSingleStageDetector',
+    ),
+    (
+        'detection',
+        dict(type='RetinaNet'),
+        "RetinaNet.*unexpected.*'local_learning'",
+    ),
+    (
+        'detection',
+        dict(type='mmfba.LocalImageClassifier'),
+        "ImageClassifier.*unexpected.*'bbox_head'",
+    ),
+]
+
+CASES = [
+    (task, {f'local_learning.{k}': v for k, v in options.items()}, words)
+    for task, cases in OPTIONS.items()
+    for options, words in cases
+] + MODELS
+
+
+def _message(function, *args):
+    """The one line that a user sees."""
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        function(*args)
+    assert caught.value.code.startswith('error: ')
+    assert len(caught.value.code) < 1000
+    return caught.value.code
+
+
+@pytest.mark.parametrize('task, options, words', CASES)
+def test_wrong_models(task, options, words):
+    cfg = config(task)
+    cfg.merge_from_dict({f'model.{k}': v for k, v in options.items()})
+    assert re.search(words, _message(build_model, cfg))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Two configs with their data, and files that are no such."""
+    root = tmp_path_factory.mktemp('bad_input')
+    for name, make in (('cls', classifier_config), ('det', detector_config)):
+        (root / name).mkdir()
+        make(root / name).dump(str(root / f'{name}.py'))
+    _write_checkpoints(root)
+    _write_annotations(root / 'det/data')
+    texts = dict(
+        unclosed='model = dict(', empty='', raises='raise ValueError("no")'
+    )
+    texts['no_base'] = "_base_ = 'mmdet::retinanet/retinanet_r5.py'"
+    for name, text in texts.items():
+        (root / f'{name}.py').write_text(text)
+    return root
+
+
+def _write_checkpoints(root):
+    state = build('detection').state_dict()
+    hub = dict(log_scalars={}, runtime_info={}, resumed_keys={})
+    whole = dict(state_dict=state, meta=dict(iter=1, epoch=1), message_hub=hub)
+    torch.save(whole, root / 'detector.pth')
+    torch.save(dict(state_dict=state), root / 'weights.pth')
+    torch.save(dict(whole, hub=HistoryBuffer()), root / 'objects.pth')
+    torch.save([1], root / 'list.pth')
+    data = (root / 'detector.pth').read_bytes()
+    (root / 'cut_off.pth').write_bytes(data[:-1000])
+    (root / 'text.pth').write_text('hello')
+    (root / 'empty.pth').touch()
+
+
+def _write_annotations(data):
+    whole = json.loads(
+        (data / 'annotations/instances_train2017.json').read_text()
+    )
+    for name, content in dict(
+        no_images=dict(whole, images=[], annotations=[]),
+        no_boxes=dict(whole, annotations=[]),
+        nothing={},
+    ).items():
+        (data / f'{name}.json').write_text(json.dumps(content))
+    (data / 'cut_off.json').write_text(json.dumps(whole)[:500])
+    for name, image in dict(
+        tiny=np.zeros((1, 1, 3), np.uint8), gray=np.zeros((80, 96), np.uint8)
+    ).items():
+        folder = data / name
+        folder.mkdir()
+        for i in range(1, 5):
+            cv2.imwrite(str(folder / f'{i:012d}.jpg'), image)
+    for name, content in dict(no_image=b'x', no_bytes=b'').items():
+        (data / name).mkdir()
+        for i in range(1, 5):
+            (data / name / f'{i:012d}.jpg').write_bytes(content)
+
+
+@pytest.fixture
+def tool(folder, monkeypatch, tmp_path):
+    """Runs a command line in this process."""
+    # What takes most of the time, and no part in what is tested.
+    monkeypatch.setattr(Runner, '_log_env', lambda *args: None)
+    monkeypatch.setattr(Config, 'pretty_text', '')
+    monkeypatch.setattr(gc, 'collect', lambda *args: 0)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.chdir(folder)
+    logging.disable(logging.CRITICAL)
+
+    def run(line):
+        name, *argv = line.split()
+        load_tool(name).main([*argv, '--work-dir', str(tmp_path / 'work')])
+        return tmp_path / 'work'
+
+    yield run
+    logging.disable(logging.NOTSET)
+
+
+DATASET = '--cfg-options train_dataloader.dataset.'
+COMMANDS = [
+    # the config file
+    ('train none.py', 'none.py: .*No such file'),
+    ('train unclosed.py', 'unclosed.py: .*SyntaxError: .*never closed'),
+    ('train raises.py', 'raises.py: .*ValueError: no'),
+    ('train empty.py', "KeyError: .*model|'model'"),
+    ('train no_base.py', 'no_base.py: .*retinanet_r5.py.* not exist'),
+    ('train text.pth', 'text.pth: .*Only py/yml/yaml/json'),
+    # its keys
+    (
+        'train cls.py --cfg-options modle.head.in_channels=3',
+        "modle.head.in_channels=3: .*did you mean 'model'",
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.type=OptimWrapper',
+        "type='OptimWrapper' .*set .*mmfba.LocalLearningOptimWrapper",
+    ),
+    (
+        'train cls.py --cfg-options '
+        'optim_wrapper.type=mmfba.LocalLearningOptimWraper',
+        "'mmfba.LocalLearningOptimWraper'.*'mmfba.LocalLearningOptimWrapper'",
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.update_by=never',
+        "update_by='never': .*'step', 'module'",
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.update_by=module '
+        'optim_wrapper.clip_grad.max_norm=1',
+        "clip_grad .*use update_by='step'",
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.optimizer.type=SDG',
+        'optim_wrapper.optimizer.type: there is no such',
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.optimizer.lr=fast',
+        "SGD.*lr='fast'",
+    ),
+    (
+        'train cls.py --cfg-options optim_wrapper.optimizer.momentun=0.9',
+        'SGD.*momentun=0.9.*unexpected',
+    ),
+    (
+        'train cls.py --cfg-options activation_checkpointing=[backbone]',
+        r"activation_checkpointing=\['backbone'\]: .*remove the key",
+    ),
+    (
+        'train cls.py --cfg-options '
+        'default_hooks.feature_bank.type=mmfba.FeatureBank',
+        "'mmfba.FeatureBank'.*did you mean.*'mmfba.FeatureBankHook'",
+    ),
+    (
+        'train cls.py --cfg-options train_cfg.max_epochs=0',
+        'train_cfg.max_epochs=0: expected an integer above 0',
+    ),
+    (
+        'train cls.py --cfg-options model.head.num_classes=5',
+        'head.num_classes=5, .* has 10 classes.*set num_classes=10',
+    ),
+    (
+        'train det.py --cfg-options model.bbox_head.num_classes=4',
+        'bbox_head.num_classes=4, .* has 80 classes.*set num_classes=80',
+    ),
+    (
+        'train cls.py --auto-scale-lr',
+        '--auto-scale-lr needs .*base_batch_size',
+    ),
+    # the data
+    (
+        f'train cls.py {DATASET}data_root=/nowhere '
+        'train_dataloader.dataset.download=False',
+        "FashionMNIST.*data_root='/nowhere'.*download=True",
+    ),
+    (f'train cls.py {DATASET}split=tran', "one of .*'train'.*'tran'"),
+    (f'train det.py {DATASET}ann_file=none.json', 'No such .*none.json'),
+    (f'train det.py {DATASET}data_prefix.img=none', 'No such .*none/0+1.jpg'),
+    (f'train det.py {DATASET}ann_file=no_images.json', 'no_images.*no image'),
+    (
+        f'train det.py {DATASET}ann_file=no_boxes.json',
+        'no_boxes.*without a box',
+    ),
+    (f'train det.py {DATASET}ann_file=nothing.json', 'nothing.*categories'),
+    (f'train det.py {DATASET}ann_file=cut_off.json', 'cut_off.json'),
+    (f'train det.py {DATASET}data_prefix.img=no_image', 'no_image/0+.*failed'),
+    (f'train det.py {DATASET}data_prefix.img=no_bytes', 'no_bytes/0+.*empty'),
+    # checkpoints
+    ('train cls.py --resume none.pth', 'none.pth: there is no such'),
+    ('train cls.py --resume cut_off.pth', 'cut_off.pth .*cut off.*another'),
+    ('train cls.py --resume weights.pth', 'weights.pth.*use .*load_from='),
+    ('train cls.py --resume detector.pth', 'detector.pth is not of.*another'),
+    (
+        'train cls.py --cfg-options load_from=empty.pth',
+        'empty.pth cannot be read.*another',
+    ),
+    ('test cls.py none.pth', 'none.pth: there is no such'),
+    ('test cls.py text.pth', 'text.pth cannot be read.*another'),
+    ('test cls.py list.pth', 'list.pth holds a list.*expected a dict'),
+    ('test cls.py detector.pth', 'detector.pth is not of.*another'),
+    ('test cls.py objects.pth', 'HistoryBuffer.*--trust-checkpoint'),
+    ('test cls.py weights.pth --tta', '--tta needs .*tta_model'),
+    ('test cls.py weights.pth --show', '--show.*default_hooks.visualization'),
+]
+
+
+@pytest.mark.parametrize('line, words', COMMANDS)
+def test_wrong_command_lines(line, words, tool, tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        tool(line)
+    assert re.match(f'error: .*({words})', caught.value.code, re.S)
+    assert len(caught.value.code) < 1000
+    assert not list(tmp_path.glob('work/*.pth'))
+
+
+@pytest.mark.parametrize('image', ['tiny', 'gray'])
+def test_odd_images_train(image, tool):
+    """An image of one pixel, and one without colours, are no error."""
+    work = tool(f'train det.py {DATASET}data_prefix.img={image}')
+    state = torch.load(work / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.parametrize(
+    'line, words',
+    [
+        ('train', 'required: config'),
+        ('train cls.py --foo', '--foo'),
+        ('train cls.py --launcher qsub', "'qsub'.*'none'"),
+        ('train cls.py --cfg-options foo', 'foo: expected key=value'),
+        ('test cls.py', 'required: checkpoint'),
+        ('test cls.py weights.pth --out x.json', '--out must end in .pkl'),
+    ],
+)
+def test_wrong_arguments(line, words, tool, capsys):
+    with pytest.raises(SystemExit) as caught:
+        tool(line)
+    assert caught.value.code == 2
+    assert re.search(words, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_exit_status_and_no_traceback(tmp_path):
+    done = _run_as_users(tmp_path, 'train.py')
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.match('error: none.py: .*No such file', line)
+
+
+WITHOUT_MMDET = """
+import runpy, sys
+
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'mmdet':
+            raise ModuleNotFoundError(name)
+
+
+sys.meta_path.insert(0, Missing())
+runpy.run_path(sys.argv.pop(1), run_name='__main__')
+"""
+
+
+@pytest.mark.slow
+def test_without_mmdet(folder):
+    done = _run_as_users(
+        folder, 'train.py', 'det.py', before=['-c', WITHOUT_MMDET]
+    )
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert re.match('error: .*mmdet.*not installed.*pip install mmdet', last)
+
+
+def _run_as_users(folder, tool, config='none.py', before=()):
+    return subprocess.run(
+        [
+            sys.executable,
+            *('-W', 'ignore', *before),
+            *(str(ROOT / 'tools' / tool), config),
+        ],
+        cwd=folder,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_errors_of_other_kinds_keep_their_traceback(monkeypatch):
+    for error in (AttributeError, NotImplementedError, ZeroDivisionError):
+        with pytest.raises(error), one_line_errors():
+            raise error
+    monkeypatch.setenv(TRACEBACK, '1')
+    with pytest.raises(ValueError), one_line_errors():
+        raise ValueError
+
+
+def test_worker_of_the_data_loader():
+    try:
+        raise OSError(
+            'Caught OSError in DataLoader worker process 0.\n'
+            'Original Traceback (most recent call last):\n  File "x"\n'
+            'OSError: no file a.jpg\n'
+        )
+    except OSError as error:
+        assert explain(error).startswith('OSError: no file a.jpg')

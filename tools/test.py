@@ -20,7 +20,6 @@ from mmfba.engine.command_line import (
     merge_run_arguments,
     read_config,
 )
-from mmfba.engine.hooks import CheckpointFitHook
 from mmfba.engine.user_errors import one_line_errors
 
 
@@ -148,7 +147,7 @@ def main(argv=None) -> None:
         runner = Runner.from_cfg(cfg)
         if args.out:
             dump_predictions(runner, args.out)
-    runner.register_hook(CheckpointFitHook(test=True))
+    runner.register_hook(dict(type='mmfba.CheckpointFitHook', test=True))
     with one_line_errors(runner):
         with checkpoint_loading(trust=args.trust_checkpoint):
             runner.test()

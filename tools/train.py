@@ -18,7 +18,6 @@ from mmfba.engine.command_line import (
     merge_run_arguments,
     read_config,
 )
-from mmfba.engine.hooks import CheckpointFitHook
 from mmfba.engine.user_errors import one_line_errors
 
 AMP_TYPES = {
@@ -168,7 +167,7 @@ def main(argv=None) -> None:
         runner = Runner.from_cfg(cfg)
     if note:
         runner.logger.info(note)
-    runner.register_hook(CheckpointFitHook())
+    runner.register_hook(dict(type='mmfba.CheckpointFitHook'))
     with one_line_errors(runner):
         with checkpoint_loading(trust=args.trust_checkpoint):
             runner.train()

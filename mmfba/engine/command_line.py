@@ -180,9 +180,9 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
             f'error: The checkpoint holds objects beside plain data{what}, '
             'and PyTorch does not load such a file by default, because '
             'loading it may run code. Files written with '
-            'mmfba.PlainCheckpointHook load; older training checkpoints of MMEngine do not. If you '
-            'trust whoever made this file, run the same command with '
-            '--trust-checkpoint.'
+            'mmfba.PlainCheckpointHook load; older training checkpoints of '
+            'MMEngine do not. If you trust whoever made this file, run the '
+            'same command with --trust-checkpoint.'
         ) from None
     finally:
         if trust:
