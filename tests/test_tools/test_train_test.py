@@ -141,9 +141,18 @@ def test_train_defaults():
     assert hook.type == 'mmfba.PlainCheckpointHook'
     assert 'resume' not in cfg
 
+    hook = cfg.default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', interval=1)
+
+    stock = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2))
+    hook = _merged('train', dict(default_hooks=stock)).default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+
     mine = dict(plain_checkpoint=dict(type='Mine'))
-    cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
-    assert cfg.default_hooks == mine and cfg.work_dir == 'w'
+    for hook in (None, dict(type='Mine')):
+        mine = dict(mine, checkpoint=hook)
+        cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
+        assert cfg.default_hooks == mine and cfg.work_dir == 'w'
 
 
 def test_train_resume():
