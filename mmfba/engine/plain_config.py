@@ -45,7 +45,8 @@ def plain_config(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     cfg.model.pop('local_learning', None)
     wrapper = cfg.get('optim_wrapper') or {}
-    wrapper.pop('update_by', None)
+    for key in ('update_by', 'nonfinite'):
+        wrapper.pop(key, None)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     for key in [key for key in keys if key.startswith('local_aux')]:
         del keys[key]

@@ -62,6 +62,8 @@ def one_line_errors(runner: Optional[Runner] = None) -> Iterator[None]:
         yield
     except NotImplementedError:
         raise
+    except FloatingPointError as error:  # a loss, at any iteration
+        raise SystemExit(f'error: {error}') from error
     except USER_ERRORS as error:
         if begun.reached or os.environ.get(TRACEBACK):
             raise
