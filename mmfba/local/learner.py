@@ -10,11 +10,7 @@ from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .forward import fill_bank, run_units
-from .losses import (
-    log_values,
-    sum_losses,
-    weigh_losses,
-)
+from .losses import log_values, sum_losses, weigh_losses
 from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
 
