@@ -28,7 +28,6 @@ from mmfba.engine.user_errors import TRACEBACK, explain, one_line_errors
 from mmfba.models.build_model import build_model
 
 BALANCED = dict(partition=dict(type='mmfba.BalancedPartition'))
-SHAPE = dict(input_shape=(64, 64), batch_size=2)
 
 
 def _neck(**neck):
@@ -313,8 +312,8 @@ COMMANDS = [
     ('train text.pth', 'text.pth: .*Only py/yml/yaml/json'),
     # its keys
     (
-        'train cls.py --cfg-options modle.head.in_channels=3',
-        "modle.head.in_channels=3: .*did you mean 'model'",
+        'train cls.py --cfg-options mdel.head.in_channels=3',
+        "mdel.head.in_channels=3: .*did you mean 'model'",
     ),
     (
         'train cls.py --cfg-options optim_wrapper.type=OptimWrapper',
