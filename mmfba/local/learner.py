@@ -80,6 +80,7 @@ class LocalLearner(Borrower):
         counts = micro_batches if backward == 'immediate' else ()
         self.micro_batches = {i: n for i, n in enumerate(counts) if n > 1}
         self.peak_bank_bytes = 0
+        self.running = 0
         self.on_module: Optional[Callable[[str], None]] = None
         self._isolation_checked = False
 
@@ -117,6 +118,7 @@ class LocalLearner(Borrower):
                 prefix = chain.units[: self.modules[0][0]]
                 x = run_units(prefix, inputs, bank, recompute=False)
             for index in range(self.num_modules):
+                self.running = index  # for who has to explain an error
                 if self.on_module:
                     self.on_module(str(index))
                 if index in self.micro_batches:

@@ -91,9 +91,18 @@ def test_train_defaults():
     assert hook.type == 'mmfba.PlainCheckpointHook'
     assert 'resume' not in cfg
 
+    hook = cfg.default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', interval=1)
+
+    stock = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2))
+    hook = _merged('train', dict(default_hooks=stock)).default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+
     mine = dict(plain_checkpoint=dict(type='Mine'))
-    cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
-    assert cfg.default_hooks == mine and cfg.work_dir == 'w'
+    for hook in (None, dict(type='Mine')):
+        mine = dict(mine, checkpoint=hook)
+        cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
+        assert cfg.default_hooks == mine and cfg.work_dir == 'w'
 
 
 def test_train_resume():
@@ -101,6 +110,23 @@ def test_train_resume():
     assert cfg.resume and cfg.load_from is None
     cfg = _merged('train', dict(), '--resume', 'b.pth')
     assert cfg.resume and cfg.load_from == 'b.pth'
+
+
+def test_train_resumes_from_the_last_whole_checkpoint(tmp_path):
+    train = load_tool('train')
+    whole = dict(meta={}, state_dict={}, message_hub={}, optimizer={})
+    torch.save(whole, tmp_path / 'epoch_1.pth')
+    (tmp_path / 'epoch_2.pth').write_bytes(b'cut off')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    cfg = Config(dict(resume=True, work_dir=str(tmp_path)))
+    note = train.choose_checkpoint(cfg, trust=False)
+    assert cfg.load_from == str(tmp_path / 'epoch_1.pth')
+    assert 'epoch_1.pth' in note and 'epoch_2.pth' in note
+
+    cfg = Config(dict(resume=True, work_dir=str(tmp_path / 'new')))
+    assert 'training starts' in train.choose_checkpoint(cfg, trust=False)
+    assert not cfg.resume and cfg.load_from is None
+    assert train.choose_checkpoint(Config(dict()), trust=False) is None
 
 
 OURS = 'mmfba.LocalLearningOptimWrapper'

@@ -27,7 +27,7 @@ from mmfba.analysis.comparison import (
 )
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_accuracy
-from mmfba.engine.command_line import one_line_errors
+from mmfba.engine.user_errors import one_line_errors
 
 
 def main() -> None:

@@ -49,6 +49,11 @@ def TaskHead(
     main = spec.main
     if mode not in MODES:
         raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+    if not main.head:
+        raise ValueError(
+            'auxiliary.head.type=mmfba.TaskHead copies the head of a '
+            'classifier or detector; this model has none: use mmfba.SRHead'
+        )
     if mode == 'shared':
         if levels is not None:
             raise ValueError(

@@ -100,7 +100,8 @@ def _width(channels: int, ratio: float) -> int:
 
 
 def _check(channel_ratio: float, blocks_per_stage: int) -> None:
-    if not 0 < channel_ratio <= 4:
+    number = isinstance(channel_ratio, (int, float))
+    if not (number and 0 < channel_ratio <= 4):
         raise ValueError(
             f'auxiliary.neck.channel_ratio={channel_ratio!r}: '
             'expected a number above 0, at most 4'
