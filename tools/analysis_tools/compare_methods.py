@@ -68,8 +68,10 @@ def main() -> None:
     for row, arm in zip(rows, comparison.arms):
         row.update(config=arm.config, options=list(arm.options))
     if args.out:
+        here = describe_environment()
         results = dict(
-            describe_environment(),
+            here,
+            device=here['device'] if args.train else args.device,
             command=shlex.join(['python', *sys.argv]),
             note=args.note,
             metric=comparison.metric,
