@@ -66,9 +66,9 @@ def test_what_a_model_refuses_is_not_tried():
 
 
 def test_budget_that_nothing_meets():
-    cfg = config('detection', num_modules=3)
+    cfg = config('classification', num_modules=3)
     with pytest.raises(ValueError, match=r'least peak is .* set by module'):
-        cheapest_setting(cfg, *STEP, 2**20)
+        cheapest_setting(cfg, 8, (32, 32), 2**10)
 
 
 def test_units():

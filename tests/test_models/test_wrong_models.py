@@ -104,7 +104,7 @@ OPTIONS = {
         (_neck(fusion='sum'), "neck.fusion='sum': choose .*'add'"),
         (_neck(channel_ratio=0), 'channel_ratio=0: .*above 0'),
         (_neck(channel_ratio='big'), "channel_ratio='big': .*a number"),
-        (_neck(blocks_per_stage=0), 'blocks_per_stage=0: .*at least 1'),
+        (_neck(blocks_per_stage=-1), 'blocks_per_stage=-1: .*at least 0'),
         (_neck(blocks=2), r'SLMNeck\(.*blocks=2.*unexpected .*blocks'),
         (_head(mode='thin'), "head.mode='thin': choose .*'slim'"),
         (_head(mode='slim'), "head.mode='slim': .*use mode='copy'"),

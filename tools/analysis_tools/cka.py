@@ -8,7 +8,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -21,8 +20,10 @@ from mmfba.engine.command_line import (
     add_config_options,
     add_trust_checkpoint,
     checkpoint_loading,
-    one_line_errors,
+    merge_options,
+    read_config,
 )
+from mmfba.engine.user_errors import one_line_errors
 
 
 def main() -> None:
@@ -46,10 +47,10 @@ def main() -> None:
     if len(args.network) < 2:
         parser.error('--network is needed twice at least')
     logging.disable(logging.WARNING)
-    configs = [Config.fromfile(config) for _, config, _ in args.network]
-    for cfg in configs:
-        cfg.merge_from_dict(args.cfg_options or {})
     with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
+        configs = [read_config(config) for _, config, _ in args.network]
+        for cfg in configs:
+            merge_options(cfg, args.cfg_options)
         models = {
             name: load_network(cfg, checkpoint)
             for cfg, (name, _, checkpoint) in zip(configs, args.network)
