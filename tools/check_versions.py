@@ -131,9 +131,9 @@ def run_tests(python: Path, pytest_args: List[str]) -> Dict[str, Any]:
     """Run pytest and count.
 
     Returns:
-        dict: Numbers ``passed``, ``failed`` and ``skipped``, the names of the
-        failed tests in ``failures``, and ``skips``, how often each reason to
-        skip was given.
+        dict: What was run in ``tests``, the numbers ``passed``, ``failed`` and
+        ``skipped``, the names of the failed tests in ``failures``, and
+        ``skips``, how often each reason to skip was given.
     """
     report = ROOT / 'work_dirs' / f'tests-{os.getpid()}.xml'
     report.parent.mkdir(exist_ok=True)
@@ -155,6 +155,7 @@ def run_tests(python: Path, pytest_args: List[str]) -> Dict[str, Any]:
     ]
     counts = dict(failed=len(failures), skipped=sum(skips.values()))
     return dict(
+        tests=shlex.join(pytest_args) or 'all but the slow',
         passed=len(cases) - sum(counts.values()),
         **counts,
         failures=failures,

@@ -9,9 +9,9 @@ from .common import RESULTS
 def versions_table(*_) -> str:
     """What tools/check_versions.py ran."""
     rows = [
-        '| combination | Python | torch | NumPy | mm libraries | passed | '
-        'failed | skipped |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        '| combination | Python | torch | NumPy | mm libraries | tests | '
+        'passed | failed | skipped |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     notes = []
     results = {
@@ -29,8 +29,8 @@ def versions_table(*_) -> str:
         )
         rows.append(
             f'| {name} | {result["python"]} | {result["torch"]} | '
-            f'{packages["numpy"]} | {libraries} | {result["passed"]} | '
-            f'{result["failed"]} | {result["skipped"]} |'
+            f'{packages["numpy"]} | {libraries} | {result["tests"]} | '
+            f'{result["passed"]} | {result["failed"]} | {result["skipped"]} |'
         )
         skips = '; '.join(
             f'{reason} ({count})' for reason, count in result['skips'].items()

@@ -153,22 +153,28 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
     """Say in one message what to do when torch refuses a checkpoint.
 
     Note:
-        The refusal is the default of PyTorch 2.6 and later. Older versions
-        load any file, whatever ``trust`` says.
+        PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
+        file nevertheless. So PyTorch's environment variables are set inside
+        the context: ``TORCH_FORCE_WEIGHTS_ONLY_LOAD``, or with ``trust``, or
+        if it is set already, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD``.
 
     Args:
         trust (bool): Whether to load files that hold more than plain data,
-            which may run any code that their author put there. Sets PyTorch's
-            environment variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` inside
-            the context. Defaults to False.
+            which may run any code that their author put there. Defaults to
+            False.
 
     Raises:
         SystemExit: If torch refuses a file, with exit status 1.
     """
-    name = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-    before = os.environ.get(name)
-    if trust:
-        os.environ[name] = '1'
+    refuse, load = (
+        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
+        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
+    )
+    before = {name: os.environ.pop(name, None) for name in (refuse, load)}
+    if trust or before[load] == '1':
+        os.environ[load] = '1'
+    else:
+        os.environ[refuse] = '1'
     try:
         yield
     except pickle.UnpicklingError as error:
@@ -178,17 +184,17 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
         what = f' ({found.group(1)})' if found else ''
         raise SystemExit(
             f'error: The checkpoint holds objects beside plain data{what}, '
-            'and PyTorch does not load such a file by default, because '
-            'loading it may run code. Files written with '
-            'mmfba.PlainCheckpointHook load; older training checkpoints of '
-            'MMEngine do not. If you trust whoever made this file, run the '
-            'same command with --trust-checkpoint.'
+            'and such a file is not loaded by default, because loading it '
+            'may run code. Files written with mmfba.PlainCheckpointHook '
+            'load; older training checkpoints of MMEngine do not. If you '
+            'trust whoever made this file, run the same command with '
+            '--trust-checkpoint.'
         ) from None
     finally:
-        if trust:
-            os.environ.pop(name)
-            if before is not None:
-                os.environ[name] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def add_step_arguments(parser: argparse.ArgumentParser) -> None:

@@ -49,6 +49,7 @@ def test_result(tmp_path):
     assert done.value.code == 1
     result = json.loads((tmp_path / 'newest.json').read_text())
     assert [result[x] for x in ('passed', 'failed', 'skipped')] == [1, 2, 1]
+    assert result['tests'] == str(tmp_path)
     assert result['skips'] == {'no such thing': 1}
     assert [x.split('::')[1] for x in result['failures']] == [
         'test_fails',

@@ -36,7 +36,7 @@ def main(argv=None) -> None:
     add_trust_checkpoint(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
-    with one_line_errors(), checkpoint_loading():
+    with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
         cfg = load_config(args)
         paths = publish(
             cfg, args.checkpoint, args.out, trust=args.trust_checkpoint

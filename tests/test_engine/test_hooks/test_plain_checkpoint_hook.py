@@ -3,7 +3,6 @@ import copy
 import os
 import os.path as osp
 from collections import OrderedDict
-from unittest import skipIf
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from mmfba.engine.hooks.plain_checkpoint_hook import (
     PlainCheckpointHook,
 )
 
-REFUSES = digit_version(torch.__version__) >= digit_version('2.6.0')
+NAMES = digit_version(torch.__version__) >= digit_version('2.6.0')
 RUN_TIMES = ('train/time', 'train/data_time', 'val/time', 'val/data_time')
 
 
@@ -177,7 +176,6 @@ class TestPlainCheckpointHook(RunnerTestCase):
     def _num_losses(runner):
         return len(runner.message_hub.get_scalar('train/loss').data[0])
 
-    @skipIf(not REFUSES, 'older torch loads anything')
     def test_stock_files_need_trust(self):
         self._runner(self.epoch_based_cfg, 'stock', plain=False).train()
         path = osp.join(self.temp_dir.name, 'stock', 'epoch_1.pth')
@@ -186,12 +184,12 @@ class TestPlainCheckpointHook(RunnerTestCase):
         with pytest.raises(SystemExit) as caught, checkpoint_loading():
             runner.train()
         assert '--trust-checkpoint' in str(caught.value)
-        assert 'HistoryBuffer' in str(caught.value)
+        assert not NAMES or 'HistoryBuffer' in str(caught.value)
 
         runner = self._runner(self.epoch_based_cfg, 'trusted', **kwargs)
         with checkpoint_loading(trust=True):
             runner.train()
-        assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD' not in os.environ
+        assert not [name for name in os.environ if 'WEIGHTS_ONLY' in name]
         assert self._num_losses(runner) == 8
         self._load('trusted', 'epoch_2.pth')
 
