@@ -9,6 +9,7 @@ needs no ``custom_imports``.
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
@@ -18,6 +19,7 @@ __all__ = [
     'DATASETS',
     'HOOKS',
     'METRICS',
+    'MODEL_WRAPPERS',
     'MODELS',
     'OPTIM_WRAPPERS',
     'TASK_UTILS',
@@ -25,6 +27,12 @@ __all__ = [
 
 MODELS = Registry(
     'model', parent=MMENGINE_MODELS, scope='mmfba', locations=['mmfba.models']
+)
+MODEL_WRAPPERS = Registry(
+    'model_wrapper',
+    parent=MMENGINE_MODEL_WRAPPERS,
+    scope='mmfba',
+    locations=['mmfba.engine.model_wrappers'],
 )
 TASK_UTILS = Registry(
     'task util',

@@ -4,6 +4,7 @@
 import importlib.util
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ def run_tool(cwd, command: str) -> str:
 
     Args:
         cwd (Path): Working directory, where configs look for ``data/``.
-        command (str): Path of a script in tools/ and its arguments.
+        command (str): Path of a script in tools/, Python or shell, and its
+            arguments.
 
     Returns:
         str: What it printed. It is asserted that it ended well.
@@ -29,8 +31,16 @@ def run_tool(cwd, command: str) -> str:
         PYTHONPATH=os.pathsep.join(str(p) for p in path if p),
         CUDA_VISIBLE_DEVICES='',
     )
+    shell = tool.endswith('.sh')
+    if shell:
+        bin_dir = os.path.dirname(sys.executable)  # torchrun is there
+        env.update(
+            PATH=f'{bin_dir}{os.pathsep}{os.environ["PATH"]}',
+            PORT=str(free_port()),
+        )
     done = subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / tool), *args],
+        ['bash' if shell else sys.executable, str(ROOT / 'tools' / tool)]
+        + args,
         cwd=cwd,
         env=env,
         stdout=subprocess.PIPE,
@@ -39,6 +49,13 @@ def run_tool(cwd, command: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def free_port() -> int:
+    """A port for processes to find each other."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return free.getsockname()[1]
 
 
 def load_tool(name):

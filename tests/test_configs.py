@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Every config builds; one of each task is trained, resumed and tested."""
 
+import functools
 import json
 import logging
 import math
@@ -13,6 +14,7 @@ import torch
 import yaml
 from mmcv.transforms import Compose
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import (
     MODELS,
     PARAM_SCHEDULERS,
@@ -20,11 +22,34 @@ from mmengine.registry import (
     init_default_scope,
 )
 from mmengine.runner import Runner
+from mmpretrain.datasets import cifar
 from run_tool import ROOT, run_tool
-from tiny_data import write_div2k, write_fashion_mnist
+from tiny_data import (
+    write_cifar10,
+    write_coco,
+    write_div2k,
+    write_fashion_mnist,
+    write_imagenet,
+    write_stl10,
+    write_svhn,
+    write_voc,
+)
+
+from mmfba.analysis.benchmark import ArmRun
+from mmfba.datasets import downloaded_dataset
+from mmfba.models.build_model import build_model
 
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
 LOCAL = [path for path in CONFIGS if path.parent.name != 'bp']
+
+
+@pytest.fixture(autouse=True, scope='module')
+def find_bases_once():
+    """mmengine reads all metafiles of a library for each base in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        find = functools.lru_cache(maxsize=None)(Config._get_cfg_path)
+        patch.setattr(Config, '_get_cfg_path', staticmethod(find))
+        yield
 
 
 def _build(cfg):
@@ -41,19 +66,17 @@ def _build(cfg):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
-def test_config_builds(path, monkeypatch):
-    # No values are looked at, and some networks have many.
-    monkeypatch.setattr(torch.nn.init, 'kaiming_uniform_', lambda t, **_: t)
+def test_config_parses(path):
     cfg = Config.fromfile(path)
     if path in LOCAL:
-        cfg.merge_from_dict({'model.local_learning.backward': 'summed'})
-    model = _build(cfg)
-    if path in LOCAL:
         method, modules = path.stem.split('_')[0].split('-k')
-        assert method.split('-')[0] == path.parent.name
-        assert model.learner.num_modules == int(modules)
-        assert model.learner.backward == 'summed'
+        assert method.split('-')[0] == path.parent.name.split('_')[0]
+        local = cfg.model.local_learning
+        assert local.get('num_modules', int(modules)) == int(modules)
+        assert cfg.optim_wrapper.type == 'mmfba.LocalLearningOptimWrapper'
         assert cfg.default_hooks.feature_bank.type == 'mmfba.FeatureBankHook'
+    if cfg.default_scope == 'mmagic':  # its experiments have their own name
+        assert path.stem in (cfg.experiment_name, Path(cfg.work_dir).name)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
@@ -69,7 +92,7 @@ def test_leaf_is_short(path):
 
 def test_metafiles_and_readmes_name_every_config():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
-    folders = sorted({path.parent for path in LOCAL})
+    folders = sorted({path.parent for path in CONFIGS})
     assert index == [
         f'configs/{folder.name}/metafile.yml' for folder in folders
     ]
@@ -78,7 +101,7 @@ def test_metafiles_and_readmes_name_every_config():
         (collection,) = meta['Collections']
         assert (ROOT / collection['README']).parent == folder
         assert collection['Paper']['URL'] in (folder / 'README.md').read_text()
-        paths = [path for path in LOCAL if path.parent == folder]
+        paths = [path for path in CONFIGS if path.parent == folder]
         assert [ROOT / model['Config'] for model in meta['Models']] == paths
         for path, model in zip(paths, meta['Models']):
             assert model['Name'] == path.stem
@@ -118,6 +141,67 @@ def test_learning_rate_is_the_literatures(path):
             scheduler.step()
 
 
+@pytest.mark.parametrize('epochs', [90, 160])
+def test_learning_rate_of_detection(epochs):
+    fba = ROOT / 'configs/fba'
+    modules = {90: 4, 160: 17}[epochs]
+    name = f'fba-k{modules}_retinanet_r34_fpn_1xb64-{epochs}e_coco'
+    cfg = Config.fromfile(fba / f'{name}.py')
+    assert cfg.train_cfg.max_epochs == epochs
+    param = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([param], lr=1.0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        schedulers = [
+            PARAM_SCHEDULERS.build(dict(part, optimizer=optimizer))
+            for part in cfg.param_scheduler
+        ]
+    rates = []  # of 600 iterations in the first epoch, one in the others
+    for epoch in range(epochs):
+        for _ in range(1 if epoch else 600):
+            rates.append(optimizer.param_groups[0]['lr'])
+            optimizer.step()
+            for scheduler in schedulers[:2]:
+                scheduler.step()
+        schedulers[2].step()
+    assert max(rates[:5]) < 1e-5 and rates[5] == pytest.approx(1e-3)
+    assert rates[255] == pytest.approx(0.5, abs=0.01)
+    assert rates[505:600] == pytest.approx([1.0] * 95, rel=1e-6)
+    for epoch in (1, epochs // 2, epochs - 1):
+        expected = 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+        assert rates[599 + epoch] == pytest.approx(expected, rel=1e-6)
+
+
+PAPER = sorted((ROOT / 'configs/fba_paper').glob('*.py'))
+
+
+@pytest.mark.parametrize('path', PAPER, ids=lambda p: p.stem)
+def test_paper_recipe_only_changes_what_the_paper_says(path):
+    cfg = Config.fromfile(path)
+    name = path.name.replace('-s1', '').replace('-s2', '')
+    name = name.replace('-own-head', '')
+    default = Config.fromfile(ROOT / f'configs/fba/{name}')
+    auxiliary = cfg.model.local_learning.auxiliary
+    if 'retinanet' in path.stem:
+        assert auxiliary.neck.type == 'mmfba.SLMFPN'
+        assert auxiliary.neck.out_channels == cfg.model.neck.out_channels
+    if 'own-head' in path.stem:
+        assert auxiliary.head.mode == 'copy'
+    elif not ('s1' in path.stem and 'resnet' in path.stem):
+        assert auxiliary.head.mode == 'shared'
+    if path.stem.endswith('_coco'):
+        assert cfg.optim_wrapper.optimizer.lr == 1e-4
+        cfg.optim_wrapper.optimizer.lr = default.optim_wrapper.optimizer.lr
+    # Apart from these all is the default's.
+    for key in ('taps', 'auxiliary', 'partition'):
+        for local in (cfg, default):
+            local.model.local_learning.pop(key, None)
+    names = {'paper', 'recipe', 'experiment_name', 'work_dir', 'x2'}
+    names |= {'checkpoint', 'default_hooks'}
+    assert {k: v for k, v in cfg.to_dict().items() if k not in names} == {
+        k: v for k, v in default.to_dict().items() if k not in names
+    }
+
+
 def test_cifar10_is_padded_by_reflection():
     pipeline = Config.fromfile(LITERATURE[0]).train_pipeline
     rng = np.random.default_rng(0)
@@ -149,6 +233,146 @@ def _photographs(root):
         (root / 'Set5' / old).rename(root / 'photographs' / new)
     for file in (valid / 'X2').iterdir():
         file.rename(file.with_stem(f'{file.stem}x2'))
+
+
+DATA = {
+    'cifar10': lambda root: write_cifar10(root / 'cifar10'),
+    'svhn': lambda root: write_svhn(root / 'svhn'),
+    'stl10': lambda root: write_stl10(root / 'stl10'),
+    'fashion-mnist': lambda root: write_fashion_mnist(root / 'fashion_mnist'),
+    'in1k': lambda root: write_imagenet(root / 'imagenet'),
+    'coco': lambda root: write_coco(root / 'coco'),
+    'voc07': lambda root: write_voc(root / 'VOCdevkit'),
+    'voc0712': lambda root: write_voc(root / 'VOCdevkit'),
+    'digit-scenes': _digit_scenes,
+    'photographs': _photographs,
+}
+"""Writers by the last part of a config's name."""
+
+FAMILIES = [
+    'fba/fba-k16_resnet32_1xb1024-400e_cifar10',
+    'fba/fba-k16_resnet32_1xb1024-400e_svhn',
+    'fba/fba-k16_resnet32_1xb128-400e_stl10',
+    'fba/fba-k4_resnet50_8xb32_in1k',
+    'fba/fba-k17_retinanet_r34_fpn_1xb64-90e_voc07',
+    'fba/fba-k4_yolov1_r34_1xb32-90e_coco',
+    'fba/fba-k4_edsr_x2c64b16_1xb16-300k_div2k',
+    'fba_paper/fba-s1-k4_retinanet_r34_fpn_1xb64-90e_coco',
+]
+PREDICTIONS = dict(
+    mmpretrain='pred_score', mmdet='pred_instances', mmagic='output'
+)
+LARGE = 2e8
+"""Parameters of a network that is stepped on the meta device only."""
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory):
+    """The folder of a config's tiny data, written once."""
+    folders = {}
+
+    def folder(cfg, name):
+        kind = name.split('_')[-1]
+        if kind == 'div2k':
+            kind = f'div2k_x{cfg.model.generator.upscale_factor}'
+        if kind not in folders:
+            folders[kind] = tmp_path_factory.mktemp(kind)
+            root = folders[kind] / 'data'
+            if 'div2k' in kind:
+                _div2k(root, int(kind[-1]))
+            else:
+                DATA[kind](root)
+        return folders[kind]
+
+    return folder
+
+
+def _shrink(cfg):
+    """Small images and batches."""
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    sides = dict(YOLOV1Head=224)  # 7 cells
+    side = sides.get(cfg.model.get('bbox_head', {}).get('type', '')[6:], 64)
+    for step in _steps([cfg.train_dataloader, cfg.val_dataloader]):
+        if step['type'] == 'Resize':
+            step['scale'] = (side, side)
+        elif step['type'] == 'RandomResizedCrop':
+            step['scale'] = side
+        elif step['type'] == 'CenterCrop':
+            step['crop_size'] = side
+        elif step['type'] == 'PairedRandomCrop':
+            step['gt_patch_size'] = 12 * cfg.model.generator.upscale_factor
+    if 'backbone' in cfg.model and cfg.model.backbone.get('init_cfg'):
+        cfg.model.backbone.init_cfg = None  # no downloads
+
+
+def _steps(part):
+    """All dicts with a type in nested dicts and lists."""
+    if isinstance(part, dict):
+        if 'type' in part:
+            yield part
+        part = part.values()
+    if not isinstance(part, str):
+        for item in part:
+            if isinstance(item, (dict, list, tuple)):
+                yield from _steps(item)
+
+
+def _believe(monkeypatch):
+    """Let data sets read other files than the official ones."""
+    monkeypatch.setattr(cifar, 'check_md5', lambda path, md5: True)
+    monkeypatch.setattr(
+        downloaded_dataset,
+        'check_integrity',
+        lambda path, md5: Path(path).is_file(),
+    )
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=()
+            if f'{path.parent.name}/{path.stem}' in FAMILIES
+            else pytest.mark.slow,
+        )
+        for path in CONFIGS
+    ],
+)
+def test_one_iteration_and_one_prediction(path, data, monkeypatch):
+    cfg = Config.fromfile(path)
+    shape = (224, 224) if 'yolov1' in path.stem else (64, 64)
+    _shrink(cfg)
+    with torch.device('meta'):
+        large = 'mmdet' == cfg.default_scope and LARGE < sum(
+            p.numel() for p in build_model(cfg).parameters()
+        )
+    if large:
+        ArmRun(cfg, 'fba', 2, shape, 'meta').step()
+        return
+    monkeypatch.chdir(data(cfg, path.stem))
+    _believe(monkeypatch)
+    model = build_model(cfg)
+    model.init_weights()
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        train, val = (
+            Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
+            for split in ('train', 'val')
+        )
+        log = model.train().train_step(next(iter(train)), wrapper)
+        with torch.no_grad():
+            (sample, *_) = model.eval().val_step(next(iter(val)))
+    assert log['loss'].isfinite()
+    if path in LOCAL:
+        modules = int(path.stem.split('_')[0].split('-k')[1])
+        assert model.learner.num_modules == modules
+        assert {key.split('/')[0] for key in log if '/' in key} == {
+            f'aux{i}' for i in range(modules - 1)
+        }
+    assert PREDICTIONS[cfg.default_scope] in sample
 
 
 TASKS = {

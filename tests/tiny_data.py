@@ -157,6 +157,33 @@ def write_cifar10(root, num_train: int = 10, num_test: int = 4) -> None:
     )
 
 
+def write_svhn(root, num: int = 4) -> None:
+    """Write SVHN's two .mat files, as ``data/svhn``: 32x32, 0 is label 10."""
+    from scipy.io import savemat
+
+    root, rng = Path(root), np.random.default_rng(0)
+    root.mkdir(parents=True, exist_ok=True)
+    for split in ('train', 'test'):
+        images = rng.integers(0, 256, (32, 32, 3, num), dtype=np.uint8)
+        labels = rng.integers(1, 11, (num, 1), dtype=np.uint8)
+        savemat(
+            root / f'{split}_32x32.mat',
+            dict(X=images, y=labels),
+            do_compression=True,
+        )
+
+
+def write_stl10(root, num: int = 4) -> None:
+    """Write STL-10's labelled binary files, as ``data/stl10``: 96x96."""
+    folder, rng = Path(root) / 'stl10_binary', np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in ('train', 'test'):
+        images = rng.integers(0, 256, (num, 3, 96, 96), dtype=np.uint8)
+        images.tofile(folder / f'{split}_X.bin')
+        labels = rng.integers(1, 11, num, dtype=np.uint8)
+        labels.tofile(folder / f'{split}_y.bin')
+
+
 def write_imagenet(root, num_train: int = 4, num_val: int = 2) -> None:
     """Write ImageNet-1k with ``meta/*.txt``, as ``data/imagenet``: 80x72."""
     root, rng = Path(root), np.random.default_rng(0)

@@ -7,17 +7,22 @@ The metrics also go to <work dir>/<time stamp>/<time stamp>.json.
 import argparse
 import os
 import os.path as osp
+from contextlib import ExitStack
 from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.runner import Runner
 
+from mmfba.engine.checkpoint_files import check_checkpoint
 from mmfba.engine.command_line import (
     add_run_arguments,
     checkpoint_loading,
     merge_run_arguments,
+    read_config,
 )
+from mmfba.engine.processes import several_processes
+from mmfba.engine.user_errors import one_line_errors
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -129,16 +134,27 @@ def dump_predictions(runner: Runner, out: str) -> None:
     evaluator.metrics.append(DumpResults(out_file_path=out))
 
 
-def main() -> None:
-    """Build the Runner and test."""
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    merge_args(cfg, args)
-    runner = Runner.from_cfg(cfg)
-    if args.out:
-        dump_predictions(runner, args.out)
-    with checkpoint_loading(trust=args.trust_checkpoint):
-        runner.test()
+def main(argv=None) -> None:
+    """Build the Runner and test.
+
+    Args:
+        argv (list[str], optional): Arguments instead of the command line's.
+            Defaults to None.
+    """
+    args = parse_args(argv)
+    with ExitStack() as processes:
+        trust = args.trust_checkpoint
+        with one_line_errors(), checkpoint_loading(trust):
+            cfg = read_config(args.config)
+            merge_args(cfg, args)
+            check_checkpoint(args.checkpoint, trust)
+            processes.enter_context(several_processes(cfg))
+            runner = Runner.from_cfg(cfg)
+            if args.out:
+                dump_predictions(runner, args.out)
+        runner.register_hook(dict(type='mmfba.CheckpointFitHook', test=True))
+        with one_line_errors(runner), checkpoint_loading(trust):
+            runner.test()
 
 
 if __name__ == '__main__':

@@ -3,15 +3,24 @@
 
 import argparse
 import os
+from contextlib import ExitStack
+from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
+from mmfba.engine.checkpoint_files import (
+    check_checkpoint,
+    last_whole_checkpoint,
+)
 from mmfba.engine.command_line import (
     add_run_arguments,
     checkpoint_loading,
     merge_run_arguments,
+    read_config,
 )
+from mmfba.engine.processes import several_processes
+from mmfba.engine.user_errors import one_line_errors
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -89,6 +98,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
             needs.
     """
     merge_run_arguments(cfg, args)
+    for key in ('max_epochs', 'max_iters'):
+        length = (cfg.get('train_cfg') or {}).get(key, 1)
+        if not isinstance(length, int) or length < 1:
+            raise ValueError(
+                f'train_cfg.{key}={length!r}: expected an integer above 0'
+            )
     if args.amp:
         _use_amp(cfg.optim_wrapper)
     if args.auto_scale_lr:
@@ -109,15 +124,57 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     cfg.default_hooks.setdefault(
         'plain_checkpoint', dict(type='mmfba.PlainCheckpointHook')
     )
+    stock = dict(type='CheckpointHook', interval=1)  # the Runner's default
+    hook = cfg.default_hooks.get('checkpoint', stock)
+    if hook and hook.get('type') == stock['type']:
+        cfg.default_hooks.checkpoint = dict(
+            hook, type='mmfba.AtomicCheckpointHook'
+        )
 
 
-def main() -> None:
-    """Build the Runner and train."""
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    merge_args(cfg, args)
-    with checkpoint_loading(trust=args.trust_checkpoint):
-        Runner.from_cfg(cfg).train()
+def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
+    """Look at the checkpoint that training begins with.
+
+    Args:
+        cfg (Config): The config. Where it says to resume from the last
+            checkpoint, ``load_from`` becomes the last whole one.
+        trust (bool): Whether a checkpoint may run code.
+
+    Returns:
+        str, optional: What the log should say of the choice.
+
+    Raises:
+        ValueError: If the file is no checkpoint.
+    """
+    note = None
+    if cfg.get('resume') and cfg.get('load_from') is None:
+        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir)
+        cfg.resume = cfg.load_from is not None
+    check_checkpoint(cfg.get('load_from'), trust, cfg.get('resume', False))
+    return note
+
+
+def main(argv=None) -> None:
+    """Build the Runner and train.
+
+    Args:
+        argv (list[str], optional): Arguments instead of the command line's.
+            Defaults to None.
+    """
+    args = parse_args(argv)
+    with ExitStack() as processes:
+        trust = args.trust_checkpoint
+        with one_line_errors(), checkpoint_loading(trust):
+            cfg = read_config(args.config)
+            merge_args(cfg, args)
+            note = choose_checkpoint(cfg, trust)
+            processes.enter_context(several_processes(cfg))
+            runner = Runner.from_cfg(cfg)
+        if note:
+            runner.logger.info(note)
+        runner.register_hook(dict(type='mmfba.CheckpointFitHook'))
+        with one_line_errors(runner), checkpoint_loading(trust):
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -33,7 +33,11 @@ class BalancedPartition:
     """
 
     def __init__(self, input_shape: Sequence[int], batch_size: int) -> None:
-        if len(input_shape) != 2 or min(*input_shape, batch_size) < 1:
+        shape = input_shape if isinstance(input_shape, (list, tuple)) else ()
+        numbers = [*shape, batch_size]
+        if len(shape) != 2 or not all(
+            isinstance(number, int) and number > 0 for number in numbers
+        ):
             raise ValueError(
                 f'partition.input_shape={input_shape!r}, '
                 f'batch_size={batch_size!r}: expected (height, width) and a '

@@ -10,13 +10,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.config import Config, DictAction
 
 from .benchmark import ArmRun, measure
 from .train_and_test import train_and_test
 
+ORDER_NOTE = (
+    'vs FBA: an order is claimed only where the means differ by more than two '
+    'standard deviations, those of the arm that varies more.'
+)
 KEYS = ('metric', 'shape', 'arms', 'config', 'options', 'seeds')
 
 
@@ -189,6 +193,33 @@ def train_all(
         )
         for arm in comparison.arms
     }
+
+
+def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Whether an arm is better than another, as far as the seeds show.
+
+    An order is claimed only where the means differ by more than two standard
+    deviations, those of the arm that varies more.
+
+    Args:
+        row (dict): ``mean`` and ``std`` of an arm, of a metric that is better
+            the higher it is.
+        reference (dict): Those of the other.
+
+    Returns:
+        str: ``'better'``, ``'worse'`` or ``'no difference shown'``.
+    """
+    stds = [row['std'], reference['std']]
+    gap = row['mean'] - reference['mean']
+    if None in stds or abs(gap) <= 2 * max(stds):
+        return 'no difference shown'
+    return 'better' if gap > 0 else 'worse'
+
+
+def fba_row(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:
+    """The arm named FBA, with which others are compared, if it is trained."""
+    found = [r for r in rows if r['arm'] == 'FBA' and 'mean' in r]
+    return found[0] if found else None
 
 
 def _summary(runs: list[dict[str, Any]], metric: str) -> dict[str, Any]:

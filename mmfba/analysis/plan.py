@@ -16,10 +16,10 @@ from .unit_costs import UnitCosts, measure_units
 # Tokens of an arm that cost little where the model accepts them.
 CHEAP = ('chunk', 'stem')
 # Then these, in turn: what is tried before the next costs fewer FLOPs.
-STEPS = ('', '+balanced', '+checkpoint', '+balanced+checkpoint')
-STEPS += ('+k8+balanced+checkpoint',)
-OPTIONS = dict(chunk='chunk=1', checkpoint='checkpoint=True')
-OPTIONS.update(stem='lean_stem=True')
+STEPS = ('', '+balanced', '+checkpoint2', '+checkpoint')
+STEPS += ('+balanced+checkpoint', '+k8+balanced+checkpoint')
+OPTIONS = dict(chunk='chunk=1', stem='lean_stem=True')
+OPTIONS.update(checkpoint='checkpoint=True', checkpoint2='checkpoint=[0,1]')
 UNITS = {'': 1, 'B': 1, 'KIB': 2**10, 'MIB': 2**20, 'GIB': 2**30}
 UNITS.update(KB=10**3, MB=10**6, GB=10**9)
 

@@ -29,10 +29,14 @@ def make_batch(
         device (str): Where the tensors are.
 
     Returns:
-        tuple: Images (N, 3, H, W) and their data samples.
+        tuple: Images (N, C, H, W) with as many channels as the network's
+        first convolution reads, and their data samples.
     """
     rng = np.random.default_rng(0)
-    images = _random(rng, (batch_size, 3, *shape), device)
+    channels = next(
+        m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)
+    )
+    images = _random(rng, (batch_size, channels, *shape), device)
     scope = _scope(model)
     if scope == 'mmdet':
         samples = [

@@ -2,14 +2,57 @@
 """What the command lines of the tools share."""
 
 import argparse
+import difflib
+import inspect
 import os
 import os.path as osp
 import pickle
 import re
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Dict, Iterator, Optional
 
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+
+def read_config(path: str) -> Config:
+    """Read a config.
+
+    Args:
+        path (str): The file.
+
+    Raises:
+        ValueError: If it cannot be read; it names the file.
+    """
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program
+        kind = type(error).__name__
+        raise ValueError(
+            f'{path}: the config cannot be read: {kind}: {error}'
+        ) from error
+
+
+def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
+    """Write ``--cfg-options`` into a config.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        options (dict, optional): The options.
+
+    Raises:
+        ValueError: If a key is no key of the config but nearly one.
+    """
+    known = {*cfg, *inspect.signature(Runner.__init__).parameters}
+    for key in options or {}:
+        first = key.split('.')[0]
+        near = difflib.get_close_matches(first, sorted(known), 1, 0.8)
+        if first not in known and near:
+            raise ValueError(
+                f'--cfg-options {key}={options[key]!r}: the config has no '
+                f'{first!r}; did you mean {near[0]!r}?'
+            )
+    cfg.merge_from_dict(options or {})
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -20,10 +63,23 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Returns:
         Config: The config with the settings of ``--cfg-options``.
+
+    Raises:
+        ValueError: See :func:`read_config` and :func:`merge_options`.
     """
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg = read_config(args.config)
+    merge_options(cfg, args.cfg_options)
     return cfg
+
+
+class OptionAction(DictAction):
+    """MMEngine's ``key=value`` pairs, with a message where one is none."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        for pair in values:
+            if '=' not in pair:
+                parser.error(f'{option_string} {pair}: expected key=value')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +106,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         help='override settings of the config, in the form key=value. Lists '
         'are written key="[a,b]" or key=a,b, nested ones key="[(a,b),(c,d)]" '
         'with quotation marks and without white space',
@@ -84,7 +140,7 @@ def merge_run_arguments(cfg: Config, args: argparse.Namespace) -> None:
             ``config`` and ``work_dir``.
     """
     cfg.launcher = args.launcher
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
@@ -127,9 +183,9 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
         found = re.search(r'GLOBAL (\S+)', str(error))
         what = f' ({found.group(1)})' if found else ''
         raise SystemExit(
-            f'The checkpoint holds objects beside plain data{what}, and '
-            'such a file is not loaded by default, because loading it may run '
-            'code. Files written with mmfba.PlainCheckpointHook '
+            f'error: The checkpoint holds objects beside plain data{what}, '
+            'and such a file is not loaded by default, because loading it '
+            'may run code. Files written with mmfba.PlainCheckpointHook '
             'load; older training checkpoints of MMEngine do not. If you '
             'trust whoever made this file, run the same command with '
             '--trust-checkpoint.'
@@ -160,19 +216,6 @@ def add_step_arguments(parser: argparse.ArgumentParser) -> None:
         help="the network's input in pixels",
     )
     add_config_options(parser)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """End with the message of a wrong value instead of a traceback.
-
-    Raises:
-        SystemExit: With exit status 1.
-    """
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 def _positive(text: str) -> int:

@@ -2,9 +2,11 @@
 """The config of the plain network that a local model contains."""
 
 import copy
+import inspect
 from typing import Any, Dict, Iterator, List
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmfba.models.local_model import AUXILIARY
 
@@ -18,10 +20,12 @@ STOCK_TYPES = dict(
     **{
         'mmfba.LocalLearningOptimWrapper': 'OptimWrapper',
         'mmfba.AmpLocalLearningOptimWrapper': 'AmpOptimWrapper',
+        'mmfba.AtomicCheckpointHook': 'CheckpointHook',
         'mmfba.LeanSigmoidFocalLoss': 'mmdet.FocalLoss',
     },
 )
 """Types of mmfba by the stock types that compute the same."""
+_RUNNER_KEYS = tuple(inspect.signature(Runner.__init__).parameters)
 
 
 def plain_config(cfg: Config) -> Config:
@@ -31,8 +35,8 @@ def plain_config(cfg: Config) -> Config:
         cfg (Config): Config of a local model.
 
     Returns:
-        Config: A copy for plain training and inference: stock model, loss
-        and optimizer wrapper, no hooks of mmfba.
+        Config: A copy for plain training and inference: stock model, loss,
+        optimizer wrapper and checkpoint hook, no other hooks of mmfba.
 
     Raises:
         ValueError: If the model does no local learning.
@@ -46,17 +50,22 @@ def plain_config(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     cfg.model.pop('local_learning', None)
     wrapper = cfg.get('optim_wrapper') or {}
-    wrapper.pop('update_by', None)
+    for key in ('update_by', 'nonfinite'):
+        wrapper.pop(key, None)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     for key in [key for key in keys if key.startswith(AUXILIARY)]:
         del keys[key]
     hooks = cfg.get('default_hooks') or {}
+    for part in _typed(cfg._cfg_dict):
+        part['type'] = STOCK_TYPES.get(part['type'], part['type'])
     for name in [name for name, hook in hooks.items() if _is_own(hook)]:
         del hooks[name]
     if cfg.get('custom_hooks'):
         cfg.custom_hooks = [h for h in cfg.custom_hooks if not _is_own(h)]
-    for part in _typed(cfg._cfg_dict):
-        part['type'] = STOCK_TYPES.get(part['type'], part['type'])
+    # Variables with parts of mmfba are recipes that the model took.
+    for key in [key for key in cfg if key not in _RUNNER_KEYS]:
+        if any(_is_own(part) for part in _typed(cfg[key])):
+            cfg.pop(key)
     return cfg
 
 

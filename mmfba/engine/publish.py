@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -17,6 +16,7 @@ from mmfba.analysis.step_profile import tensors_in
 from mmfba.models.build_model import build_model
 from mmfba.models.local_model import AUXILIARY, LocalModel
 
+from .checkpoint_files import read_checkpoint, shorten
 from .hooks import PlainCheckpointHook
 from .plain_config import plain_config
 
@@ -85,16 +85,8 @@ def publish(
 
 
 def _read(path: str, trust: bool) -> Dict[str, Any]:
-    try:
-        loaded = torch.load(path, map_location='cpu', weights_only=not trust)
-    except Exception as error:  # bytes of any kind end in any error
-        if 'Weights only load failed' in str(error):
-            raise
-        kind = type(error).__name__
-        raise ValueError(
-            f'{path} cannot be read: {kind}: {_short(error)}'
-        ) from error
-    if not isinstance(loaded, dict) or 'state_dict' not in loaded:
+    loaded = read_checkpoint(path, trust)
+    if 'state_dict' not in loaded:
         raise ValueError(f'{path} has no state_dict, as MMEngine writes it')
     return loaded
 
@@ -103,7 +95,7 @@ def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f'{who} do not fit: {_short(error)}') from error
+        raise ValueError(f'{who} do not fit: {shorten(error)}') from error
 
 
 def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
@@ -142,7 +134,3 @@ def _verify(local: LocalModel, config: Path, weights: Path) -> None:
             'The outputs of the plain model are not those of the local model, '
             'or no numbers'
         )
-
-
-def _short(error: Exception) -> str:
-    return textwrap.shorten(str(error), 400, placeholder=' ...')

@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -10,7 +9,13 @@ from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .forward import fill_bank, run_units
-from .losses import log_values, sum_losses, weigh_losses
+from .lending import Borrower
+from .losses import (
+    in_many_processes,
+    log_values,
+    sum_losses,
+    weigh_losses,
+)
 from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
 
@@ -18,7 +23,7 @@ BACKWARDS = ('immediate', 'summed')
 TIMINGS = ('causal', 'two_pass')
 
 
-class LocalLearner:
+class LocalLearner(Borrower):
     r"""Runs a chain module by module, each trained by its own loss.
 
     Local module :math:`j` with parameters :math:`\theta_j` and its auxiliary
@@ -75,9 +80,8 @@ class LocalLearner:
         counts = micro_batches if backward == 'immediate' else ()
         self.micro_batches = {i: n for i, n in enumerate(counts) if n > 1}
         self.peak_bank_bytes = 0
+        self.running = 0
         self.on_module: Optional[Callable[[str], None]] = None
-        self._local_backward: Optional[Callable[[Tensor], None]] = None
-        self._module_done: Optional[Callable[[], None]] = None
         self._isolation_checked = False
 
     @property
@@ -90,27 +94,6 @@ class LocalLearner:
         """bool: Whether :meth:`run` itself calls backward."""
         several = self.num_modules > 1 or self.chunk is not None
         return self.backward == 'immediate' and several
-
-    @contextmanager
-    def lend_backward(
-        self,
-        backward: Callable[[Tensor], None],
-        module_done: Optional[Callable[[], None]] = None,
-    ) -> Iterator[None]:
-        """Use ``backward`` for the local losses inside the context.
-
-        Args:
-            backward (Callable): Takes a scalar loss, scales it as the
-                optimizer wrapper would and calls backward.
-            module_done (Callable, optional): Called when a local module but
-                the last has all its gradients. Defaults to None.
-        """
-        self._local_backward = backward
-        self._module_done = module_done
-        try:
-            yield
-        finally:
-            self._local_backward = self._module_done = None
 
     def run(self, step: Step, inputs: Tensor) -> Dict[str, Any]:
         """One forward of a training step, local backwards included.
@@ -135,6 +118,7 @@ class LocalLearner:
                 prefix = chain.units[: self.modules[0][0]]
                 x = run_units(prefix, inputs, bank, recompute=False)
             for index in range(self.num_modules):
+                self.running = index  # for who has to explain an error
                 if self.on_module:
                     self.on_module(str(index))
                 if index in self.micro_batches:
@@ -147,8 +131,8 @@ class LocalLearner:
                 if index < last:
                     x = x.detach()
                     bank.cut(index)
-                    if self._module_done and self.backward == 'immediate':
-                        self._module_done()
+                    if self.backward == 'immediate':
+                        self._module_done(step.trained(self.modules, index))
             outputs = {
                 name: bank.get(name) if name in bank.read_names else None
                 for name in chain.outputs
@@ -217,7 +201,8 @@ class LocalLearner:
             self._check_isolation(step, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        return step.touch(losses, self.modules, chunked=self._by_chunks)
+        by_ddp = in_many_processes() and self._reduce is None
+        return step.touch(losses, self.modules, self._by_chunks, by_ddp)
 
     @property
     def _by_chunks(self) -> bool:
@@ -232,9 +217,6 @@ class LocalLearner:
             self._backward,
             partial(self._check_isolation, step, index),
         )
-
-    def _backward(self, loss: Tensor) -> None:
-        (self._local_backward or Tensor.backward)(loss)
 
     def _check_isolation(
         self,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .chain import Chain
 from .isolation import check_isolation
-from .losses import in_many_processes, reach_with_zero_gradient
+from .losses import reach_with_zero_gradient
 from .partition import Ranges
 
 
@@ -33,9 +33,15 @@ class Step:
 
     def parameters_before(self, modules: Ranges) -> Iterator[nn.Parameter]:
         """Trained parameters of all local modules but the last."""
-        first, stop = modules[0][0], modules[-1][0]
-        for part in [*self.chain.units[first:stop], *self.auxiliaries]:
-            yield from (p for p in part.parameters() if p.requires_grad)
+        for index in range(len(modules) - 1):
+            yield from self.trained(modules, index)
+
+    def trained(self, modules: Ranges, index: int) -> List[nn.Parameter]:
+        """Trained parameters of one of them and its auxiliary network."""
+        units = self.chain.units[slice(*modules[index])]
+        parts = [*units, self.auxiliaries[index]]
+        every = [p for part in parts for p in part.parameters()]
+        return [p for p in dict.fromkeys(every) if p.requires_grad]
 
     def other_parameters(
         self, parameters: Sequence[nn.Parameter]
@@ -49,7 +55,11 @@ class Step:
         ]
 
     def touch(
-        self, losses: Dict[str, Any], modules: Ranges, chunked: bool
+        self,
+        losses: Dict[str, Any],
+        modules: Ranges,
+        chunked: bool,
+        by_ddp: bool,
     ) -> Dict[str, Any]:
         """Give the returned losses a graph that reaches what it must.
 
@@ -57,14 +67,16 @@ class Step:
             losses (dict): Losses of the last module.
             modules (list[tuple[int, int]]): The local modules.
             chunked (bool): Whether their own backward has run already.
+            by_ddp (bool): Whether DistributedDataParallel averages the
+                gradients.
 
         Returns:
-            dict: The same values. In many processes they reach, with
-            gradient zero, all that was trained by a local backward.
+            dict: The same values. For DistributedDataParallel they reach,
+            with gradient zero, all that was trained by a local backward.
         """
         before = list(self.parameters_before(modules))
         own = self.other_parameters(before) if chunked else []
-        if in_many_processes():
+        if by_ddp:
             return reach_with_zero_gradient(losses, [*before, *own])
         # What is returned must have a graph, at least a small one.
         smallest = sorted(own, key=Tensor.numel)[:1]

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import difflib
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
@@ -14,6 +15,14 @@ from mmfba.local.learner import BACKWARDS, TIMINGS
 from mmfba.local.partition import Ranges
 
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
+LISTS = (list, tuple, type(None))
+TYPES = dict(
+    partition=((str, Mapping, *LISTS), "'stage', 'uniform' or a list"),
+    taps=(LISTS, 'a list of features'),
+    loss_weight=((int, float, list, tuple), 'a number or a list of them'),
+    auxiliary=(Mapping, 'a dict'),
+    **dict.fromkeys(('stem_unit', 'lean_stem', 'ghost_bn'), (bool, 'a bool')),
+)
 
 
 @dataclass
@@ -86,6 +95,8 @@ class LocalLearningOptions:
         Raises:
             ValueError: If a key or value is wrong; it is named.
         """
+        if not isinstance(cfg, Mapping):
+            raise ValueError(f'model.local_learning={cfg!r}: expected a dict')
         keys = [f.name for f in fields(cls)]
         for key in cfg:
             if key not in keys:
@@ -95,6 +106,7 @@ class LocalLearningOptions:
                 )
                 raise ValueError(f'local_learning has no key {key!r}; {hint}')
         options = cls(**copy.deepcopy(dict(cfg)))
+        options._check_types()
         options.auxiliary = merge_typed(auxiliary, options.auxiliary)
         options._check_choice('backward', BACKWARDS)
         options._check_choice('timing', TIMINGS)
@@ -102,6 +114,14 @@ class LocalLearningOptions:
             options._check_choice('partition', tuple(PARTITIONS))
         options._check_chunk()
         return options
+
+    def _check_types(self) -> None:
+        for key, (types, expected) in TYPES.items():
+            value = getattr(self, key)
+            if not isinstance(value, types):
+                raise ValueError(
+                    f'local_learning.{key}={value!r}: expected {expected}'
+                )
 
     def _check_choice(self, key: str, choices: Sequence[str]) -> None:
         if getattr(self, key) not in choices:
@@ -202,7 +222,7 @@ class LocalLearningOptions:
                 f'number or {num_auxiliaries} numbers, one for each local '
                 'module but the last'
             )
-        if not all(weight > 0 for weight in weights):
+        if not all(0 < weight < math.inf for weight in weights):
             raise ValueError(
                 f'local_learning.loss_weight={self.loss_weight}: a module '
                 'whose loss has no weight is not trained; expected numbers '
@@ -219,6 +239,10 @@ def merge_typed(
         return dict(new)
     merged = dict(base)
     for key, value in new.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        both = isinstance(base.get(key), dict)
+        if both and not isinstance(value, Mapping):
+            raise ValueError(
+                f'local_learning.auxiliary.{key}={value!r}: expected a dict'
+            )
         merged[key] = merge_typed(base[key], value) if both else value
     return merged

@@ -26,6 +26,15 @@ def test_meta_device_is_the_cpu_without_the_work(task):
         assert a['cuts'] == b['cuts']
 
 
+def test_images_have_the_channels_that_the_network_takes():
+    cfg = config('classification', num_modules=3)
+    cfg.model.backbone.in_channels = 1
+    cfg.model.data_preprocessor = dict(mean=[127.0], std=[64.0])
+    run = ArmRun(cfg, 'fba', 2, (32, 32), 'cpu')
+    assert run.batch[0].shape == (2, 1, 32, 32)
+    assert run.profile().flops > 0
+
+
 def test_rows_of_a_detector():
     cfg = config('detection', num_modules=3)
     arms = ['bp', 'cp', 'checkpoint+chunk', 'accum2', 'fba', 'fba+k4+tuned']

@@ -5,7 +5,13 @@ import pytest
 from local_models import config
 
 from mmfba.analysis import comparison as module
-from mmfba.analysis.comparison import Comparison, measure_costs, train_all
+from mmfba.analysis.comparison import (
+    Comparison,
+    fba_row,
+    measure_costs,
+    order,
+    train_all,
+)
 
 
 @pytest.fixture
@@ -91,3 +97,25 @@ def test_wrong_file(path, old, new, words):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=words):
         Comparison.from_file(path)
+
+
+@pytest.mark.parametrize(
+    'mean, std, words',
+    [
+        (0.61, 0.05, 'better'),
+        (0.39, 0.01, 'worse'),
+        (0.59, 0.01, 'no difference shown'),  # FBA varies more
+        (0.61, 0.06, 'no difference shown'),
+        (0.9, None, 'no difference shown'),  # one seed
+    ],
+)
+def test_order_needs_two_standard_deviations(mean, std, words):
+    fba = dict(arm='FBA', mean=0.5, std=0.05)
+    assert order(dict(mean=mean, std=std), fba) == words
+
+
+def test_arm_named_fba_is_the_one_compared_with():
+    rows = [dict(arm='BP', mean=1), dict(arm='FBA', mean=2)]
+    assert fba_row(rows) is rows[1]
+    assert fba_row(rows[:1]) is None
+    assert fba_row([dict(arm='FBA')]) is None  # not trained

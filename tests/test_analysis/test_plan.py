@@ -15,7 +15,15 @@ from mmfba.analysis.plan import (
 STEP = (2, (128, 128))
 
 
-def test_cheapest_setting_fits_and_its_options_give_it():
+def paste(cfg, options):
+    """As a user behind ``--cfg-options``."""
+    pairs = (option.split('=', 1) for option in options)
+    cfg.merge_from_dict(
+        {key: DictAction._parse_iterable(value) for key, value in pairs}
+    )
+
+
+def test_cheapest_setting_fits():
     cfg = config('detection', num_modules=3)
     own = measure_setting(cfg, 'fba', *STEP)
     found = cheapest_setting(cfg, *STEP, own.profile.peak_bytes)
@@ -24,11 +32,13 @@ def test_cheapest_setting_fits_and_its_options_give_it():
     found = cheapest_setting(cfg, *STEP, budget)
     assert found.profile.peak_bytes <= budget
     assert 'chunk' in found.arm and 'stem' in found.arm
-    # As a user pastes them.
-    pairs = (option.split('=', 1) for option in found.options)
-    cfg.merge_from_dict(
-        {key: DictAction._parse_iterable(value) for key, value in pairs}
-    )
+
+
+@pytest.mark.parametrize('extra', ['', '+checkpoint2', '+balanced+checkpoint'])
+def test_options_give_the_setting(extra):
+    cfg = config('detection', num_modules=3)
+    found = measure_setting(cfg, 'fba+chunk+stem' + extra, *STEP)
+    paste(cfg, found.options)
     run = ArmRun(cfg, 'fba', *STEP, 'meta')
     assert run.model.cuts == found.cuts
     assert run.profile().peak_bytes == found.profile.peak_bytes
@@ -43,24 +53,22 @@ def test_what_a_model_refuses_is_not_tried():
     assert [s.arm for s in others] == [
         'fba',
         'fba+balanced',
+        'fba+checkpoint2',
         'fba+checkpoint',
         'fba+balanced+checkpoint',
         'fba+k8+balanced+checkpoint',
     ]
     assert len(others[-1].cuts) == 7
     # Its options give it, though the config has another K.
-    pairs = (option.split('=', 1) for option in others[-1].options)
-    cfg.merge_from_dict(
-        {key: DictAction._parse_iterable(value) for key, value in pairs}
-    )
+    paste(cfg, others[-1].options)
     run = ArmRun(cfg, 'fba', *step, 'meta')
     assert run.model.cuts == others[-1].cuts
 
 
 def test_budget_that_nothing_meets():
-    cfg = config('detection', num_modules=3)
+    cfg = config('classification', num_modules=3)
     with pytest.raises(ValueError, match=r'least peak is .* set by module'):
-        cheapest_setting(cfg, *STEP, 2**20)
+        cheapest_setting(cfg, 8, (32, 32), 2**10)
 
 
 def test_units():

@@ -46,6 +46,15 @@ def test_is_the_config_of_plain_training(fba, bp, left):
     assert own_types(plain) == left
 
 
+def test_a_recipe_goes():
+    name = 'fba_paper/fba-s1-k4_retinanet_r34_fpn_1xb64-90e_coco'
+    before = Config.fromfile(ROOT / f'configs/{name}.py')
+    assert 'paper' in before and 'train_pipeline' in before
+    plain = plain_config(before)
+    assert 'paper' not in plain and 'train_pipeline' in plain
+    assert own_types(plain) == []
+
+
 def test_what_belongs_to_local_learning_goes():
     cfg = Config(
         dict(

@@ -194,7 +194,7 @@ def test_wrong_checkpoints(trained, tmp_path):
     out = str(tmp_path / 'net.pth')
     other = _config('super-resolution')
     _refused(tmp_path, 'and the config do not fit', other, path, out)
-    _refused(tmp_path, 'none.pth cannot be read', cfg, 'none.pth', out)
+    _refused(tmp_path, 'none.pth: there is no such', cfg, 'none.pth', out)
     whole = (tmp_path / 'epoch_1.pth').read_bytes()
     for data in (whole[:-1000], b'', b'hello'):
         (tmp_path / 'broken.pth').write_bytes(data)

@@ -41,7 +41,7 @@ def cuttings(draw):
     return units, first, draw(st.integers(1, possible))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(cuttings())
 def test_uniform_covers_without_gaps(cutting):
     units, first, num_modules = cutting
@@ -53,7 +53,30 @@ def test_uniform_covers_without_gaps(cutting):
     assert all(units[stop - 1].cuttable for _, stop in ranges)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(cuttings())
+def test_cuts_by_name_give_the_same_ranges(cutting):
+    units, first, num_modules = cutting
+    ranges = partition_uniform(units, num_modules, first)
+    names = [units[stop - 1].name for _, stop in ranges[:-1]]
+    assert partition_by_cuts(units, names, first) == ranges
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(cuttings(), st.randoms(use_true_random=False))
+def test_wrong_orders_of_cuts_are_refused(cutting, rng):
+    units, first, num_modules = cutting
+    ranges = partition_uniform(units, num_modules, first)
+    names = [units[stop - 1].name for _, stop in ranges[:-1]]
+    mixed = rng.sample(names, len(names))
+    if mixed == names:
+        mixed = [*names, *names[:1]]
+    if mixed:
+        with pytest.raises(ValueError, match='double or out of order'):
+            partition_by_cuts(units, mixed, first)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(cuttings())
 def test_uniform_gives_later_modules_more(cutting):
     units, first, num_modules = cutting

@@ -8,58 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from run_tool import load_tool, run_tool
+from tiny_configs import CLASSIFICATION, DETECTION, EDITING
 from tiny_data import write_cifar10, write_coco, write_div2k
-
-DETECTION = """
-_base_ = ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py']
-# Untrained scores are low, and without predictions there are no metrics.
-model = dict(backbone=dict(init_cfg=None), test_cfg=dict(score_thr=0.))
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(96, 80), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(96, 80), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=(
-        'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
-train_dataloader = dict(
-    num_workers=0, persistent_workers=False,
-    dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=0, persistent_workers=False,
-    dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=1)
-default_hooks = dict(logger=dict(interval=1))
-"""
-
-CLASSIFICATION = """
-_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']
-custom_imports = dict(imports=['tiny_cifar10'])
-train_dataloader = dict(num_workers=0)
-val_dataloader = dict(num_workers=0)
-test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_epochs=1)
-default_hooks = dict(checkpoint=dict(save_best='auto'))
-"""
-
-EDITING = """
-_base_ = ['mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py']
-model = dict(generator=dict(mid_channels=8, num_blocks=2))
-train_dataloader = dict(num_workers=0, batch_size=2)
-val_dataloader = dict(num_workers=0)
-test_dataloader = _base_.test_dataloader
-for loader in test_dataloader:
-    loader.num_workers = 0
-train_cfg = dict(max_iters=2, val_interval=2)
-# The base names another folder than work_dir.
-default_hooks = dict(
-    checkpoint=dict(interval=1, out_dir=None), logger=dict(interval=1))
-"""
 
 
 def _metrics(work_dir):
@@ -141,9 +91,18 @@ def test_train_defaults():
     assert hook.type == 'mmfba.PlainCheckpointHook'
     assert 'resume' not in cfg
 
+    hook = cfg.default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', interval=1)
+
+    stock = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2))
+    hook = _merged('train', dict(default_hooks=stock)).default_hooks.checkpoint
+    assert hook == dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+
     mine = dict(plain_checkpoint=dict(type='Mine'))
-    cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
-    assert cfg.default_hooks == mine and cfg.work_dir == 'w'
+    for hook in (None, dict(type='Mine')):
+        mine = dict(mine, checkpoint=hook)
+        cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
+        assert cfg.default_hooks == mine and cfg.work_dir == 'w'
 
 
 def test_train_resume():
@@ -151,6 +110,23 @@ def test_train_resume():
     assert cfg.resume and cfg.load_from is None
     cfg = _merged('train', dict(), '--resume', 'b.pth')
     assert cfg.resume and cfg.load_from == 'b.pth'
+
+
+def test_train_resumes_from_the_last_whole_checkpoint(tmp_path):
+    train = load_tool('train')
+    whole = dict(meta={}, state_dict={}, message_hub={}, optimizer={})
+    torch.save(whole, tmp_path / 'epoch_1.pth')
+    (tmp_path / 'epoch_2.pth').write_bytes(b'cut off')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    cfg = Config(dict(resume=True, work_dir=str(tmp_path)))
+    note = train.choose_checkpoint(cfg, trust=False)
+    assert cfg.load_from == str(tmp_path / 'epoch_1.pth')
+    assert 'epoch_1.pth' in note and 'epoch_2.pth' in note
+
+    cfg = Config(dict(resume=True, work_dir=str(tmp_path / 'new')))
+    assert 'training starts' in train.choose_checkpoint(cfg, trust=False)
+    assert not cfg.resume and cfg.load_from is None
+    assert train.choose_checkpoint(Config(dict()), trust=False) is None
 
 
 OURS = 'mmfba.LocalLearningOptimWrapper'

@@ -19,8 +19,8 @@ from mmfba.analysis.training_arms import describe_tokens
 from mmfba.engine.command_line import (
     add_step_arguments,
     load_config,
-    one_line_errors,
 )
+from mmfba.engine.user_errors import one_line_errors
 
 ARMS = ['bp', 'cp', 'checkpoint+chunk', 'fba', 'fba+balanced+chunk']
 ARMS += ['fba+tuned']
@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    cfg = load_config(args)
     with one_line_errors():
+        cfg = load_config(args)
         rows, profiles = benchmark(
             cfg, args.arms, args.batch, args.shape, args.device, args.steps
         )

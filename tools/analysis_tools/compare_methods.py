@@ -17,9 +17,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from mmfba.analysis.comparison import Comparison, measure_costs, train_all
+from mmfba.analysis.comparison import (
+    ORDER_NOTE,
+    Comparison,
+    fba_row,
+    measure_costs,
+    order,
+    train_all,
+)
 from mmfba.analysis.environment import describe_environment
-from mmfba.engine.command_line import one_line_errors
+from mmfba.analysis.plots import plot_accuracy
+from mmfba.engine.user_errors import one_line_errors
 
 
 def main() -> None:
@@ -40,8 +48,13 @@ def main() -> None:
         '--jobs', type=int, default=1, help='trainings side by side'
     )
     parser.add_argument('--out', type=Path, help='write a JSON file')
+    parser.add_argument(
+        '--plot', type=Path, help='with --train: write a picture (PNG)'
+    )
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
+    if args.plot and not args.train:
+        parser.error('--plot shows accuracy: it needs --train')
     logging.disable(logging.WARNING)
     with one_line_errors():
         comparison = Comparison.from_file(args.comparison)
@@ -55,8 +68,10 @@ def main() -> None:
     for row, arm in zip(rows, comparison.arms):
         row.update(config=arm.config, options=list(arm.options))
     if args.out:
+        here = describe_environment()
         results = dict(
-            describe_environment(),
+            here,
+            device=here['device'] if args.train else args.device,
             command=shlex.join(['python', *sys.argv]),
             note=args.note,
             metric=comparison.metric,
@@ -66,6 +81,8 @@ def main() -> None:
         )
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + '\n')
+    if args.plot:
+        plot_accuracy(rows, comparison.metric, str(args.plot))
     show(rows, comparison.metric)
 
 
@@ -89,6 +106,9 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
     table.add_column('arm', overflow='fold')
     names = ['K', 'aux. parameters', 'peak, MiB', 'peak ratio', 'rest ratio']
     names += ['FLOPs ratio', 'time ratio', metric]
+    reference = fba_row(rows)
+    if reference:
+        names.append('vs FBA')
     for name in names:
         table.add_column(name, justify='right')
     for row in rows:
@@ -106,13 +126,18 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
             f'{row["flops_ratio"]:.2f}',
             '-' if time is None else f'{time:.2f}',
             '-' if mean is None else f'{mean:.4g}{spread}',
+            *([_vs(row, reference)] if reference else []),
         )
-    console = Console(width=110)
+    console = Console(width=130)
     console.print(table)
     console.print(
         'Ratios refer to the first arm; rest is what a step adds to weights, '
-        'optimizer state and batch.'
+        'optimizer state and batch.' + (f' {ORDER_NOTE}' if reference else '')
     )
+
+
+def _vs(row: Dict[str, Any], reference: Dict[str, Any]) -> str:
+    return '' if row is reference else order(row, reference)
 
 
 if __name__ == '__main__':

@@ -22,8 +22,8 @@ from mmfba.analysis.unit_costs import UnitCosts
 from mmfba.engine.command_line import (
     add_step_arguments,
     load_config,
-    one_line_errors,
 )
+from mmfba.engine.user_errors import one_line_errors
 
 MIB = 2**20
 
@@ -35,10 +35,10 @@ def main() -> None:
     parser.add_argument('--budget', help='what may be used, such as 8GiB')
     args = parser.parse_args()
     logging.disable(logging.WARNING)
-    cfg = load_config(args)
     step = (args.batch, tuple(args.shape))
     console = Console(width=100)
     with one_line_errors():
+        cfg = load_config(args)
         budget = parse_bytes(args.budget) if args.budget else None
         show_units(console, describe_units(cfg, *step))
         show_setting(

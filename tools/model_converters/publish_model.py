@@ -13,10 +13,10 @@ from mmfba.engine.command_line import (
     add_trust_checkpoint,
     checkpoint_loading,
     load_config,
-    one_line_errors,
 )
 from mmfba.engine.plain_config import own_types, plain_config
 from mmfba.engine.publish import publish
+from mmfba.engine.user_errors import one_line_errors
 
 
 def main(argv=None) -> None:
@@ -36,8 +36,8 @@ def main(argv=None) -> None:
     add_trust_checkpoint(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
-    cfg = load_config(args)
     with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
+        cfg = load_config(args)
         paths = publish(
             cfg, args.checkpoint, args.out, trust=args.trust_checkpoint
         )

@@ -11,6 +11,9 @@ test_pipeline = [
     resize,
     *_base_.test_pipeline[2:],
 ]
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+
+train_dataloader = dict(
+    batch_size=32, num_workers=8, dataset=dict(pipeline=train_pipeline)
+)
 val_dataloader = dict(batch_size=32, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -1,17 +1,26 @@
 # Copyright (c) mmfba authors.
+import math
+import re
 from io import StringIO
 from typing import Any, Dict, List, Optional
 
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
+from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
+from ..processes import check_runner
 from ..unwrap import find_local_model, get_local_model
 from .plain_checkpoint_hook import PlainCheckpointHook
+
+PATIENCE = 20
+"""Wrong iterations in a row until training under a gradient scaler stops;
+halved so often, its scale of 65536 has come to nothing."""
 
 
 @HOOKS.register_module()
@@ -20,8 +29,9 @@ class FeatureBankHook(Hook):
 
     Before training it checks that model, optimizer wrapper and runner
     settings fit together, and logs what each local module trains and reads.
-    During training it logs the largest size of the bank as ``bank_mib``. It
-    also adds :class:`PlainCheckpointHook`, so that checkpoints can be resumed
+    During training it logs the largest size of the bank as ``bank_mib`` and
+    ends at a loss that is NaN or infinite, see :class:`LocalBackward`. It also
+    adds :class:`PlainCheckpointHook`, so that checkpoints can be resumed
     from with every version of PyTorch.
 
     Examples:
@@ -29,7 +39,10 @@ class FeatureBankHook(Hook):
         >>>     feature_bank=dict(type='mmfba.FeatureBankHook'))
     """
 
-    priority = 'NORMAL'
+    priority = 'NORMAL'  # after RuntimeInfoHook, before the checkpoint
+
+    def __init__(self) -> None:
+        self._wrong_in_a_row = 0
 
     def before_run(self, runner: Runner) -> None:
         """Add the checkpoint hook and refuse settings that cannot work.
@@ -38,8 +51,10 @@ class FeatureBankHook(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If mmengine's ``activation_checkpointing`` is set.
+            ValueError: If mmengine's ``activation_checkpointing`` is set, or
+                runner or model wrapper cannot train a local model.
         """
+        check_runner(runner)
         if not any(isinstance(h, PlainCheckpointHook) for h in runner.hooks):
             runner.register_hook(PlainCheckpointHook())
         if runner.cfg.get('activation_checkpointing'):
@@ -96,11 +111,13 @@ class FeatureBankHook(Hook):
         Raises:
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
+            ValueError: If the data have more classes than the head.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
         check_optim_wrapper(model, runner.optim_wrapper)
+        _check_num_classes(model, runner.train_dataloader.dataset)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
         runner.logger.info(
@@ -116,17 +133,47 @@ class FeatureBankHook(Hook):
         data_batch: Any = None,
         outputs: Optional[Dict[str, Any]] = None,
     ) -> None:
-        """Log the size of the bank.
+        """Log the size of the bank, and look for losses that are no numbers.
 
         Args:
             runner (Runner): The runner.
             batch_idx (int): Index of the iteration in the epoch.
             data_batch (Any): Not used.
-            outputs (dict, optional): Not used.
+            outputs (dict, optional): The losses of the iteration.
+
+        Raises:
+            FloatingPointError: If a loss is NaN or infinite and
+                ``optim_wrapper.nonfinite='stop'``; it names the local module
+                and the iteration.
         """
         learner = find_local_model(runner.model).learner
         runner.message_hub.update_scalar(
             'train/bank_mib', learner.peak_bank_bytes / 2**20
+        )
+        wrong = _nonfinite(runner.message_hub, outputs or {})
+        self._wrong_in_a_row = self._wrong_in_a_row + 1 if wrong else 0
+        if wrong:
+            self._report(runner, wrong, learner.num_modules)
+
+    def _report(self, runner: Runner, wrong: str, num_modules: int) -> None:
+        wrapper = runner.optim_wrapper
+        choice = getattr(wrapper, 'nonfinite', 'stop')
+        if choice == 'ignore':
+            return
+        found = re.match(r'aux(\d+)/', wrong)
+        index = int(found[1]) if found else num_modules - 1
+        what = (
+            f'Iteration {runner.iter + 1}: the loss of local module {index} '
+            f'of {num_modules} ({wrong}) is no finite number'
+        )
+        scaled = getattr(wrapper, 'scales_gradients', False)
+        if choice == 'skip' or (scaled and self._wrong_in_a_row < PATIENCE):
+            runner.logger.warning(f'{what}: its step is left out.')
+            return
+        raise FloatingPointError(
+            f'{what}. Resume from an earlier checkpoint with a lower '
+            'optim_wrapper.optimizer.lr or with optim_wrapper.clip_grad, or '
+            "leave out such steps by optim_wrapper.nonfinite='skip'"
         )
 
     def before_val(self, runner: Runner) -> None:
@@ -138,6 +185,31 @@ class FeatureBankHook(Hook):
         model = find_local_model(runner.model)
         if model is not None:
             model.learner.bank.clear()
+
+
+def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:
+    """Name of the first loss that is not finite, as RuntimeInfoHook has
+    logged it: reading the tensors would wait for the GPU once more."""
+    for name in sorted(outputs, key=lambda n: not n.startswith('aux')):
+        history = hub.log_scalars.get(f'train/{name}')
+        if history is None or not ('loss' in name or name.startswith('aux')):
+            continue
+        if not math.isfinite(history.current()):
+            return name
+    return ''
+
+
+def _check_num_classes(model: LocalModel, dataset: Any) -> None:
+    classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+    for name in ('head', 'bbox_head'):
+        given = getattr(getattr(model, name, None), 'num_classes', None)
+        if isinstance(given, int) and given < len(classes):
+            raise ValueError(
+                f'model.{name}.num_classes={given}, but the data set has '
+                f'{len(classes)} classes, {list(classes[:3])} and so on: set '
+                f'num_classes={len(classes)}, or choose classes by '
+                'train_dataloader.dataset.metainfo'
+            )
 
 
 def _format(rows: List[Dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Callable, Iterable, Iterator, Optional
+from functools import partial
+from typing import Callable, Iterator, Optional
 
 import torch
 from mmengine.dist import get_world_size
@@ -8,11 +9,18 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.local.precision import no_autocast
+from mmfba.models.local_model import LocalModel
+from mmfba.models.out_of_memory import (
+    explain_out_of_memory,
+    is_out_of_memory,
+)
 from mmfba.registry import OPTIM_WRAPPERS
 
+from ..model_wrappers.gradient_reduction import GradientReduction
 from ..unwrap import get_local_model
 
 UPDATES = ('step', 'module')
+NONFINITE = ('stop', 'skip', 'ignore')
 
 
 class LocalBackward:
@@ -21,9 +29,37 @@ class LocalBackward:
     Local losses are scaled as the last loss will be; one step updates all
     parameters. The accumulation counter moves once an iteration, by
     ``update_params``. After a step, auxiliary networks do what they have to.
+
+    Args:
+        nonfinite (str): What a loss that is NaN or infinite leads to.
+            ``'stop'`` ends training with an error of
+            :class:`FeatureBankHook` that names the local module and the
+            iteration; it is found at no cost, in the values that are logged
+            after the step. ``'skip'`` leaves out a step whose gradients are
+            not finite, as a gradient scaler does, for one synchronisation
+            with the GPU a step. ``'ignore'`` goes on. Where a gradient
+            scaler is at work it skips such steps itself: then ``'skip'`` does
+            nothing more, and ``'stop'`` waits for 20 of them in a row.
+            Defaults to ``'stop'``.
+        **kwargs: Of the plain wrapper.
     """
 
-    _auxiliaries: Iterable[nn.Module] = ()
+    _model: Optional[LocalModel] = None
+
+    def __init__(self, *args, nonfinite: str = 'stop', **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if nonfinite not in NONFINITE:
+            raise ValueError(
+                f'optim_wrapper.nonfinite={nonfinite!r}: choose from '
+                f'{NONFINITE}'
+            )
+        self.nonfinite = nonfinite
+
+    @property
+    def scales_gradients(self) -> bool:
+        """bool: Whether a gradient scaler is at work, which skips steps."""
+        scaler = getattr(self, 'loss_scaler', None)
+        return scaler is not None and scaler.is_enabled()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -35,13 +71,38 @@ class LocalBackward:
         plain = get_local_model(
             model, 'optim_wrapper.type', "use 'OptimWrapper'"
         )
-        done = self._module_done(plain)
-        self._auxiliaries = plain.local_aux
-        with super().optim_context(model):
-            with plain.learner.lend_backward(self.local_backward, done):
-                yield
+        done = self._module_done(plain, getattr(model, 'reduction', None))
+        self._model = plain
+        lent = plain.learner.lend_backward(self.local_backward, done)
+        with self._whole_step(), super().optim_context(model), lent:
+            yield
 
-    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+    def update_params(self, *args, **kwargs) -> None:
+        """Last backward and, if it is its turn, step of the optimizer.
+
+        Args:
+            *args: Of the plain wrapper.
+            **kwargs: Of the plain wrapper.
+        """
+        with self._whole_step():
+            super().update_params(*args, **kwargs)
+
+    @contextmanager
+    def _whole_step(self) -> Iterator[None]:
+        """Drop all gradients where a step is broken off: those of the first
+        local modules are there already, and the next step would add to them.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self.zero_grad()
+            if self._model is None or not is_out_of_memory(error):
+                raise
+            raise explain_out_of_memory(error, self._model) from error
+
+    def _module_done(
+        self, model: nn.Module, reduction: Optional[GradientReduction]
+    ) -> Optional[Callable[[], None]]:
         """What is to be done when a module has its gradients."""
         return None
 
@@ -67,8 +128,11 @@ class LocalBackward:
         Args:
             **kwargs: Of the optimizer's step.
         """
+        if self.nonfinite == 'skip' and not self.scales_gradients:
+            if not _all_finite(self.optimizer):
+                return
         super().step(**kwargs)
-        for aux in self._auxiliaries:
+        for aux in self._model.local_aux if self._model else ():
             aux.after_step()
 
 
@@ -85,8 +149,9 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
         update_by (str): ``'step'`` updates all parameters at the end of the
             training step, ``'module'`` those of each local module as soon as
             it has its gradients, which are freed then: same result, less
-            memory. Defaults to ``'step'``.
-        **kwargs: Of the plain wrapper.
+            memory. With several processes it waits for them while the next
+            module runs. Defaults to ``'step'``.
+        **kwargs: Of :class:`LocalBackward` and the plain wrapper.
 
     Raises:
         ValueError: If something needs the gradients of all modules at once.
@@ -99,23 +164,45 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
                 f'optim_wrapper.update_by={update_by!r}: choose from {UPDATES}'
             )
         self.update_by = update_by
+        if update_by == 'module' and self.nonfinite == 'skip':
+            _refuse("optim_wrapper.nonfinite='skip' looks at all gradients")
         if update_by == 'module' and self.clip_grad_kwargs:
             _refuse('optim_wrapper.clip_grad limits the norm of all gradients')
         if update_by == 'module' and self._accumulative_counts > 1:
             _refuse('optim_wrapper.accumulative_counts sums over iterations')
 
-    def _module_done(self, model: nn.Module) -> Optional[Callable[[], None]]:
+    def _module_done(
+        self, model: nn.Module, reduction: Optional[GradientReduction]
+    ) -> Optional[Callable[[], None]]:
         if self.update_by == 'step' or not model.learner.needs_backward:
             return None
         if any(aux.shared_modules for aux in model.local_aux):
             _refuse("auxiliary.head.mode='shared' sums over modules")
-        if get_world_size() > 1:
-            _refuse('gradients of several processes are averaged at the end')
-        return self._update_module
+        if get_world_size() > 1 and reduction is None:
+            raise ValueError(
+                "optim_wrapper.update_by='module': this model wrapper "
+                'averages the gradients of several processes at the end: use '
+                "model_wrapper_cfg=dict(type='mmfba."
+                "LocalDistributedDataParallel'), or update_by='step'"
+            )
+        return partial(self._update_module, reduction)
 
-    def _update_module(self) -> None:
+    def _update_module(self, reduction: Optional[GradientReduction]) -> None:
+        if reduction is not None:
+            # The module before: this one's are averaged while the next runs.
+            reduction.finish(keep=1)
         OptimWrapper.step(self)  # after_step follows the last module's
         self.zero_grad()
+
+
+def _all_finite(optimizer: torch.optim.Optimizer) -> bool:
+    finite = [
+        p.grad.isfinite().all()
+        for group in optimizer.param_groups
+        for p in group['params']
+        if p.grad is not None
+    ]
+    return not finite or torch.stack(finite).all().item()
 
 
 def _refuse(reason: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Dict, Tuple
 import torch
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank
+from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
 from ..chains.residual import forward_blocks
@@ -29,6 +29,9 @@ class MANAuxiliary(AuxiliaryNetwork):
     to the module, but do not change it. The host is any other auxiliary
     network, built for what the next unit returns.
 
+    `MAN++ <https://github.com/JunhaoSu0/MAN_PlusPlus>`_ balances the two by
+    a number s that is trained too, from 1 on: :math:`s B(x) + (2 - s) E(x)`.
+
     Note:
         The average is taken after the optimizer's step, of parameters alone:
         the statistics of E's batch normalisation are the batch's. The
@@ -39,13 +42,19 @@ class MANAuxiliary(AuxiliaryNetwork):
         spec (UnitSpec): The cut.
         host (dict): Config of the auxiliary network behind.
         momentum (float): m. Defaults to 0.995.
+        learn_scale (bool): Whether the two are balanced as in MAN++.
+            Defaults to False.
 
     Raises:
         ValueError: If the momentum is impossible.
     """
 
     def __init__(
-        self, spec: UnitSpec, host: Dict[str, Any], momentum: float = 0.995
+        self,
+        spec: UnitSpec,
+        host: Dict[str, Any],
+        momentum: float = 0.995,
+        learn_scale: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= momentum < 1:
@@ -62,6 +71,7 @@ class MANAuxiliary(AuxiliaryNetwork):
         (block,) = unit.modules
         self.learned = copy.deepcopy(block)
         self.average = copy.deepcopy(block).requires_grad_(False)
+        self.scale = nn.Parameter(torch.ones(())) if learn_scale else None
         readable = spec.readable
         if spec.cut.name in spec.main.outputs_read:
             # The host's cut is a unit on, so that this one is behind it.
@@ -88,11 +98,25 @@ class MANAuxiliary(AuxiliaryNetwork):
     def loss(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
     ) -> Dict[str, Any]:
+        return self.host.loss(self._ahead(x), bank, data_samples)
+
+    def image_wise(
+        self, x: Tensor, bank: FeatureBank, data_samples: Any
+    ) -> ImageWise:
+        return self.host.image_wise(self._ahead(x), bank, data_samples)
+
+    def check_image_wise(self) -> None:
+        self.host.check_image_wise()
+
+    def _ahead(self, x: Tensor) -> Tensor:
+        """What the host is given for the feature at the cut."""
         learned, average = (
             forward_blocks([block], x, self.recompute)
             for block in (self.learned, self.average)
         )
-        return self.host.loss(learned + average, bank, data_samples)
+        if self.scale is None:
+            return learned + average
+        return self.scale * learned + (2 - self.scale) * average
 
     @torch.no_grad()
     def after_step(self) -> None:

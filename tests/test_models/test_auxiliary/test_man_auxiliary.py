@@ -35,21 +35,33 @@ class Block(nn.Module):
 
 
 class Equations(nn.Module):
-    def __init__(self):
+    def __init__(self, learn_scale):
         super().__init__()
+        self.scale = nn.Parameter(torch.ones(())) if learn_scale else None
         self.learned, self.average = Block(), Block()
         self.fc = nn.Linear(32, 10)
 
     def forward(self, x):
-        y = self.learned(x) + self.average(x)
+        s = 1 if self.scale is None else self.scale
+        y = s * self.learned(x) + (2 - s) * self.average(x)
         return F.cross_entropy(self.fc(y.mean((2, 3))), LABELS)
 
 
-def test_loss_and_gradients_are_those_of_the_equations():
-    aux = MANAuxiliary(spec('layer1.4'), GREEDY)
+@pytest.mark.parametrize('learn_scale', [False, True])
+def test_loss_and_gradients_are_those_of_the_equations(learn_scale):
+    aux = MANAuxiliary(spec('layer1.4'), GREEDY, learn_scale=learn_scale)
     assert_equals_reference(
-        aux, Equations(), feature(16, 8), frozen=list(aux.average.parameters())
+        aux,
+        Equations(learn_scale),
+        feature(16, 8),
+        frozen=list(aux.average.parameters()),
     )
+
+
+def test_scale_of_man_plus_plus_begins_at_one():
+    aux = MANAuxiliary(spec('layer1.4'), GREEDY, learn_scale=True)
+    aux.init_weights()
+    assert aux.scale.item() == 1 and aux.scale.requires_grad
 
 
 def test_parameter_counts():

@@ -88,6 +88,28 @@ def test_blocks_per_stage(mode):
 
 
 @pytest.mark.parametrize(
+    'cut, stage', [('stem', 1), ('layer2.0', 2), ('layer4.1', 4)]
+)
+def test_without_blocks_the_stage_is_the_feature_at_the_cut(cut, stage):
+    spec = make_spec(RESNET_18, cut)
+    slm = make_slm(spec, 'stage_tail', 0.5, 0)
+    x = torch.rand(2, spec.cut.channels, 6, 5)
+    made = slm(x)
+    assert list(made) == [stage] and torch.equal(made[stage], x)
+    assert slm.channels == {stage: spec.cut.channels}
+    assert not list(slm.parameters())
+
+
+def test_without_blocks_no_later_stage_can_be_made():
+    spec = make_spec(RESNET_18, 'layer1.0')
+    with pytest.raises(
+        ValueError,
+        match=r"blocks_per_stage=0.*'layer1\.0'.*stage 2: set mode=",
+    ):
+        make_slm(spec, 'stage_chain', 1.0, 0)
+
+
+@pytest.mark.parametrize(
     'ratio, widths',
     [
         (1.0, [16, 32, 64, 128]),
@@ -168,7 +190,7 @@ def test_is_initialised_as_the_backbone_from_scratch(pretrained):
         (('chain', 1.0, 1), r"neck\.mode='chain': choose from \('stage_ch"),
         (('stage_tail', 0, 1), r'neck\.channel_ratio=0: expected'),
         (('stage_tail', 4.5, 1), r'neck\.channel_ratio=4\.5: expected'),
-        (('stage_chain', 1.0, 0), r'neck\.blocks_per_stage=0: expected'),
+        (('stage_chain', 1.0, -1), r'neck\.blocks_per_stage=-1: expected'),
         (('stage_chain', 1.0, 1.5), r'neck\.blocks_per_stage=1\.5: expected'),
     ],
 )

@@ -31,7 +31,8 @@ class SRHead(BaseModule):
             conv and a pixel shuffle. Defaults to ``'slim'``.
 
     Raises:
-        ValueError: If the main network's tail takes another width.
+        ValueError: If the main network's tail takes another width, or it
+            has none.
     """
 
     def __init__(
@@ -43,6 +44,11 @@ class SRHead(BaseModule):
                 f'auxiliary.head.mode={mode!r}: choose from {MODES}'
             )
         net, chain = spec.main.backbone, spec.main.chain
+        if not isinstance(chain, SRChain):
+            raise ValueError(
+                'auxiliary.head.type=mmfba.SRHead restores an image, which '
+                f'{type(net).__name__} does not: use mmfba.TaskHead'
+            )
         width = spec.stage_ends[1].channels
         if mode != 'slim' and in_channels != width:
             raise ValueError(

@@ -49,6 +49,11 @@ def TaskHead(
     main = spec.main
     if mode not in MODES:
         raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+    if not main.head:
+        raise ValueError(
+            'auxiliary.head.type=mmfba.TaskHead copies the head of a '
+            'classifier or detector; this model has none: use mmfba.SRHead'
+        )
     if mode == 'shared':
         if levels is not None:
             raise ValueError(
@@ -92,9 +97,10 @@ def _keep_levels(cfg: Dict[str, Any], levels: slice) -> None:
     assigner = (cfg.get('train_cfg') or {}).get('assigner', {})
     if 'strides' not in generator or assigner.get('type') != 'MaxIoUAssigner':
         raise ValueError(
-            f'auxiliary.neck.type=mmfba.SLMLevel: {cfg["type"]} has no '
-            'anchors with a MaxIoUAssigner, of which some levels could be '
-            'left out: choose another auxiliary.neck'
+            'auxiliary.neck.type: this auxiliary neck makes some levels '
+            f'only, and {cfg["type"]} has no anchors with a MaxIoUAssigner, '
+            'of which the others could be left out: choose another '
+            'auxiliary.neck'
         )
     for key in ('strides', 'base_sizes', 'centers'):
         if isinstance(generator.get(key), (list, tuple)):

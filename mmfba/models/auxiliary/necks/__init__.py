@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+from .conv_level import ConvLevel
 from .conv_neck import ConvNeck
 from .dgl_fpn import DGLFPN
 from .fusion import Fusion
@@ -8,6 +9,7 @@ from .slm_level import SLMLevel
 from .slm_neck import SLMNeck
 
 __all__ = [
+    'ConvLevel',
     'ConvNeck',
     'DGLFPN',
     'SLM',

@@ -110,6 +110,33 @@ def read_stages(spec: UnitSpec) -> List[int]:
     return [stage for stage, name in _outputs(spec) if name is not None]
 
 
+def matched_levels(spec: UnitSpec, stage: int) -> slice:
+    """Levels of the pyramid that belong to a stage of the backbone.
+
+    Args:
+        spec (UnitSpec): The cut.
+        stage (int): The stage, from 1.
+
+    Returns:
+        slice: The level of the stage; at the last stage also those that the
+        main network's neck adds behind it.
+
+    Raises:
+        ValueError: If the neck does not read the stage.
+    """
+    stages = read_stages(spec)
+    if stage not in stages:
+        raise ValueError(
+            f'auxiliary.neck: it makes the level of stage {stage}, but the '
+            f'neck of the detector reads stages {stages}: choose other cuts, '
+            "for example local_learning.partition='stage'"
+        )
+    first = stages.index(stage)
+    if stage != stages[-1]:
+        return slice(first, first + 1)
+    return slice(first, spec.main.neck.get('num_outs', len(stages)))
+
+
 def _level(
     spec: UnitSpec,
     stage: int,

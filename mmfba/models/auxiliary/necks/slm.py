@@ -2,7 +2,7 @@
 from typing import Dict, Sequence, Tuple
 
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...chains.residual import forward_blocks
 from ..initialization import init_cfg_like
@@ -20,7 +20,12 @@ class SLM(BaseModule):
             :func:`slm_stages`.
         channel_ratio (float): Width of the blocks in proportion to the
             backbone's stage, rounded to multiples of 8.
-        blocks_per_stage (int): Number of blocks for each stage.
+        blocks_per_stage (int): Number of blocks for each stage; with 0 the
+            feature at the cut stands for its stage as it is, which takes mode
+            ``stage_tail``.
+
+    Raises:
+        ValueError: If a value is wrong.
     """
 
     def __init__(
@@ -38,6 +43,11 @@ class SLM(BaseModule):
         channels, stride = spec.cut.channels, spec.cut.stride
         for stage in stages:
             end = spec.stage_ends[stage]
+            if blocks_per_stage == 0:
+                _check_same_stride(spec, stage)
+                self.stages[str(stage)] = nn.Sequential()
+                self.channels[stage] = channels
+                continue
             width = _width(end.channels, channel_ratio)
             self.stages[str(stage)] = spec.main.chain.make_stage(
                 channels, width, end.stride // stride, blocks_per_stage
@@ -90,13 +100,23 @@ def _width(channels: int, ratio: float) -> int:
 
 
 def _check(channel_ratio: float, blocks_per_stage: int) -> None:
-    if not 0 < channel_ratio <= 4:
+    number = isinstance(channel_ratio, (int, float))
+    if not (number and 0 < channel_ratio <= 4):
         raise ValueError(
             f'auxiliary.neck.channel_ratio={channel_ratio!r}: '
             'expected a number above 0, at most 4'
         )
-    if not isinstance(blocks_per_stage, int) or blocks_per_stage < 1:
+    if type(blocks_per_stage) is not int or blocks_per_stage < 0:
         raise ValueError(
             f'auxiliary.neck.blocks_per_stage={blocks_per_stage!r}'
-            ': expected an integer of at least 1'
+            ': expected an integer of at least 0'
+        )
+
+
+def _check_same_stride(spec: UnitSpec, stage: int) -> None:
+    if spec.stage_ends[stage].stride != spec.cut.stride:
+        raise ValueError(
+            'auxiliary.neck.blocks_per_stage=0: without a block the feature '
+            f'after {spec.cut.name!r} cannot get the size of stage {stage}: '
+            "set mode='stage_tail'"
         )

@@ -7,7 +7,7 @@ from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
-from .levels import read_stages
+from .levels import matched_levels, read_stages
 from .pyramid_neck import Features, PyramidNeck
 from .slm import SLM
 
@@ -48,25 +48,22 @@ class SLMLevel(PyramidNeck):
                 f'FPN, but the neck of the detector is a '
                 f'{self.main_neck["type"]}: choose another auxiliary.neck'
             )
-        stages = read_stages(spec)
-        following = [s for s in stages if s in spec.remaining_stages]
+        left = spec.remaining_stages
+        following = [stage for stage in read_stages(spec) if stage in left]
         if not following:
             raise ValueError(
                 'auxiliary.neck.type=mmfba.SLMLevel: no stage follows the '
                 f'cut after {spec.cut.name!r}: cut before the last stage ends'
             )
         stage = following[0]
-        first = stages.index(stage)
-        last = stage == stages[-1]
-        stop = self.main_neck['num_outs'] if last else first + 1
-        self.predicted_levels = slice(first, stop)
+        levels = self.predicted_levels = matched_levels(spec, stage)
         self.slm = SLM(spec, [stage], channel_ratio, blocks_per_stage)
         self.neck = self.copy_main_neck(
             spec,
             [self.slm.channels[stage]],
             start_level=0,
             end_level=-1,
-            num_outs=stop - first,
+            num_outs=levels.stop - levels.start,
         )
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Features:

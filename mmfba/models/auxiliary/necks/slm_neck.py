@@ -37,6 +37,12 @@ class SLMNeck(BaseModule):
         fusion: str = 'none',
     ) -> None:
         super().__init__()
+        if 'in_channels' in (spec.main.neck or {}):
+            raise ValueError(
+                'auxiliary.neck.type=mmfba.SLMNeck returns one feature, but '
+                f'the head reads the levels of {spec.main.neck["type"]}: use '
+                'mmfba.SLMFPN or mmfba.SLMLevel'
+            )
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         self.out_channels = list(self.slm.channels.values())[-1]

@@ -1,0 +1,31 @@
+# What the bank does in classification: its timing, its fusion, and SLM, bank
+# or both. The first 10,000 training images, 6 epochs; all test images.
+#
+# Of the valid combinations, those that differ in one thing from
+# 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
+metric = 'accuracy/top1'
+shape = (32, 32)
+config = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
+options = [
+    'train_dataloader.dataset.indices=10000',
+    'train_cfg.max_epochs=6',
+    'train_cfg.val_interval=6',
+    'param_scheduler.1.T_max=6',
+]
+local = 'model.local_learning'
+neck = f'{local}.auxiliary.neck'
+two_pass = f'{local}.timing=two_pass'
+no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
+arms = {
+    'BP': dict(config='configs/bp/resnet32_1xb128-2e_fashion-mnist.py'),
+    'SLM': dict(options=[f'{neck}.fusion=none']),
+    'bank, causal, add': dict(options=[*no_slm, f'{neck}.fusion=add']),
+    'bank, two_pass, add': dict(
+        options=[*no_slm, two_pass, f'{neck}.fusion=add']
+    ),
+    'both, causal, add': dict(options=[f'{neck}.fusion=add']),
+    'both, causal, concat': dict(options=[f'{neck}.fusion=concat']),
+    'both, causal, gate': dict(options=[f'{neck}.fusion=gate']),
+    'both, two_pass, add': dict(options=[two_pass, f'{neck}.fusion=add']),
+}
+del local, neck, two_pass, no_slm

@@ -1,0 +1,22 @@
+# What the bank does in super-resolution: its fusion, and SLM, bank or both.
+#
+# The timing has no arm: the bank holds the first conv's map, which is there
+# before any auxiliary network runs, so that two_pass gives the same features.
+metric = 'photographs/PSNR'
+shape = (24, 24)
+config = 'configs/fba/fba-k4_edsr_x2c64b16_1xb16-2k_photographs.py'
+options = [
+    'model.generator.mid_channels=32',
+    'model.generator.num_blocks=8',
+    'train_dataloader.dataset.pipeline.3.gt_patch_size=48',
+]
+neck = 'model.local_learning.auxiliary.neck'
+arms = {
+    'BP': dict(config='configs/bp/edsr_x2c64b16_1xb16-2k_photographs.py'),
+    'SLM': dict(options=[f'{neck}.fusion=none']),
+    'bank, add': dict(options=[f'{neck}.blocks_per_stage=0']),
+    'both, add': dict(options=[f'{neck}.fusion=add']),
+    'both, concat': dict(options=[f'{neck}.fusion=concat']),
+    'both, gate': dict(options=[f'{neck}.fusion=gate']),
+}
+del neck

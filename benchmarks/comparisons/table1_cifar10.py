@@ -1,0 +1,15 @@
+# The costs of table 1 of the paper: CIFAR-10, and the same for SVHN.
+metric = 'accuracy/top1'
+shape = (32, 32)
+configs = [
+    'bp/resnet32_1xb1024-400e_cifar10',
+    'fba/fba-k16_resnet32_1xb1024-400e_cifar10',
+    'fba_paper/fba-s1-k16_resnet32_1xb1024-400e_cifar10',
+    'fba_paper/fba-s2-k16_resnet32_1xb1024-400e_cifar10',
+    'bp/resnet32_1xb1024-400e_svhn',
+    'fba/fba-k16_resnet32_1xb1024-400e_svhn',
+    'fba_paper/fba-s1-k16_resnet32_1xb1024-400e_svhn',
+    'fba_paper/fba-s2-k16_resnet32_1xb1024-400e_svhn',
+]
+arms = {path: dict(config=f'configs/{path}.py') for path in configs}
+del configs

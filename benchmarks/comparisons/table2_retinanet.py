@@ -1,0 +1,15 @@
+# The costs of table 2 of the paper: RetinaNet on VOC.
+metric = 'pascal_voc/mAP'
+shape = (320, 320)
+configs = [
+    'bp/retinanet_r34_fpn_1xb64-90e_voc07',
+    'fba/fba-k17_retinanet_r34_fpn_1xb64-90e_voc07',
+    'bp/retinanet_r50_fpn_1xb64-90e_voc07',
+    'fba/fba-k17_retinanet_r50_fpn_1xb64-90e_voc07',
+    'bp/retinanet_r101_fpn_1xb64-90e_voc07',
+    'fba/fba-k34_retinanet_r101_fpn_1xb64-90e_voc07',
+    'bp/retinanet_r152_fpn_1xb64-90e_voc07',
+    'fba/fba-k51_retinanet_r152_fpn_1xb64-90e_voc07',
+]
+arms = {path: dict(config=f'configs/{path}.py') for path in configs}
+del configs

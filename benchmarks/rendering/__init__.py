@@ -1,0 +1,21 @@
+# Copyright (c) mmfba authors.
+"""The tables and plots that render.py writes, by the word of their mark."""
+
+from .comparison import accuracy_plot, comparison_table
+from .memory import memory_table, pareto_plot
+from .paper import paper_table
+from .results import demo_table, results_table
+from .similarity import similarity_table
+from .versions import versions_table
+
+TABLES = dict(
+    accuracy=accuracy_plot,
+    comparison=comparison_table,
+    demo=demo_table,
+    memory=memory_table,
+    pareto=pareto_plot,
+    results=results_table,
+    similarity=similarity_table,
+    table=paper_table,
+    versions=versions_table,
+)

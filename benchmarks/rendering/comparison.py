@@ -1,0 +1,43 @@
+# Copyright (c) mmfba authors.
+"""Runs of tools/analysis_tools/compare_methods.py."""
+
+import json
+from typing import List, Optional
+
+from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
+from mmfba.analysis.plots import plot_accuracy
+
+from .common import RESULTS, ROOT, accuracy, origin
+
+
+def comparison_table(name: str, _: Optional[List[str]]) -> str:
+    """One run of tools/analysis_tools/compare_methods.py."""
+    result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
+    metric, seeds = result['metric'], len(result['seeds'])
+    fba = fba_row(result['rows'])
+    rows = [
+        f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
+        'rest / BP | FLOPs / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in result['rows']:
+        verdict = order(row, fba) if fba and row is not fba else ''
+        rows.append(
+            f'| {row["arm"]} | {row["num_modules"]} | {accuracy(row, metric)} '
+            f'| {verdict} | {row["aux_parameters"]:,} | '
+            f'{row["peak_ratio"]:.2f} | {row["activation_ratio"]:.2f} | '
+            f'{row["flops_ratio"]:.2f} |'
+        )
+    runs = 'One seed.'
+    if seeds > 1:
+        runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
+    note = f'{runs} Rest: what a step adds to weights, optimizer state and '
+    return '\n'.join([*rows, '', note + 'batch.', origin(result)])
+
+
+def accuracy_plot(name: str, _: Optional[List[str]]) -> str:
+    """The same as a picture, for pages in docs/."""
+    result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
+    image = ROOT / f'docs/images/{name}.png'
+    plot_accuracy(result['rows'], result['metric'], str(image))
+    return f'![Accuracy against memory and FLOPs](images/{name}.png)'

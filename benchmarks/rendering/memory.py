@@ -1,0 +1,41 @@
+# Copyright (c) mmfba authors.
+"""Runs of tools/analysis_tools/benchmark_memory.py."""
+
+import json
+from typing import List, Optional
+
+from mmfba.analysis.plots import plot_pareto
+
+from .common import RESULTS, ROOT, origin
+
+
+def memory_table(name: str, arms: Optional[List[str]]) -> str:
+    """Arms of one run of tools/analysis_tools/benchmark_memory.py."""
+    result = json.loads((RESULTS / f'memory/{name}.json').read_text())
+    rows = [
+        '| arm | K | peak, GiB | peak / BP | FLOPs / BP | time / BP | '
+        'cuts after |',
+        '| --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    for row in result['rows']:
+        if arms and row['arm'] not in arms:
+            continue
+        time = row['step_time_ratio']
+        ghost = '' if row['exact_bn'] else ' (ghost BN)'
+        rows.append(
+            f'| {row["arm"]}{ghost} | {row["num_modules"]} | '
+            f'{row["peak_bytes"] / 2**30:.2f} | {row["peak_ratio"]:.2f} | '
+            f'{row["flops_ratio"]:.2f} | '
+            f'{"not run" if time is None else f"{time:.2f}"} | '
+            f'{", ".join(row["cuts"]) if row["num_modules"] < 9 else "..."} |'
+        )
+    return '\n'.join([*rows, '', origin(result)])
+
+
+def pareto_plot(name: str, arms: Optional[List[str]]) -> str:
+    """The same as a picture, for docs/memory.md."""
+    result = json.loads((RESULTS / f'memory/{name}.json').read_text())
+    rows = [r for r in result['rows'] if not arms or r['arm'] in arms]
+    plot_pareto(rows, str(ROOT / f'docs/images/{name}.png'))
+    text = 'Memory against FLOPs; filled: on the Pareto front'
+    return f'![{text}](images/{name}.png)'

@@ -1,0 +1,93 @@
+# Copyright (c) mmfba authors.
+"""The tables of the paper."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import yaml
+
+from .common import METRICS, RESULTS, ROOT, accuracy
+
+
+def paper_table(number: str, folders: Optional[List[str]]) -> str:
+    """A table of the paper, of benchmarks/paper.yml, and what we measured.
+
+    Args:
+        number (str): Its number, or another key of the file.
+        folders (list[str]): The rows of these folders of configs/ only.
+    """
+    tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
+    key = int(number) if number.isdigit() else number
+    files, trained = measured_costs(), measured_accuracy()
+    rows = [
+        '| row | config | paper | measured | paper, memory | peak, GiB | '
+        'peak / BP | FLOPs / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ]
+    plain = None
+    for row in tables[key]:
+        for config in row['configs']:
+            folder, stem = config.split('/')
+            if folder == 'bp':
+                plain = config
+            if folder not in folders:
+                continue
+            cells = [
+                row['row'],
+                f'[{stem}](../{config}.py)',
+                row.get('figure', '-'),
+                trained.get(config, 'not run'),
+                row.get('memory', '-'),
+                *costs(files, config, plain),
+            ]
+            rows.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(rows)
+
+
+def costs(
+    files: List[Dict[str, Any]], config: str, plain: Optional[str]
+) -> List[str]:
+    """Peak of a config, and peak and FLOPs as multiples of plain training's,
+    of a comparison that has both."""
+    for found in files:
+        if config in found and plain in found:
+            row, base = found[config], found[plain]
+            return [
+                f'{row["peak_bytes"] / 2**30:.2f}',
+                f'{row["peak_ratio"] / base["peak_ratio"]:.2f}',
+                f'{row["flops_ratio"] / base["flops_ratio"]:.2f}',
+            ]
+    return ['not run'] * 3
+
+
+def measured_costs() -> List[Dict[str, Any]]:
+    """The rows of each comparison that are a config as it is."""
+    return [
+        {
+            config_key(row): row
+            for row in json.loads(path.read_text())['rows']
+            if not row['options']
+        }
+        for path in sorted((RESULTS / 'comparisons').glob('*.json'))
+    ]
+
+
+def measured_accuracy() -> Dict[str, str]:
+    """What the trainings of a config as it is gave."""
+    found = {}
+    for path in sorted((RESULTS / 'comparisons').glob('*.json')):
+        result = json.loads(path.read_text())
+        metric = result['metric']
+        for row in result['rows']:
+            if 'mean' in row and not row['options']:
+                name, _, unit = METRICS.get(metric, (metric, 3, ''))
+                text = f'{name} {accuracy(row, metric)}{unit}'
+                found[config_key(row)] = text
+    return found
+
+
+def config_key(row: Dict[str, Any]) -> str:
+    """Folder and name of a row's config."""
+    path = Path(row['config'])
+    return f'{path.parent.name}/{path.stem}'

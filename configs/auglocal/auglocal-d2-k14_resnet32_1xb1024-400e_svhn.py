@@ -1,0 +1,11 @@
+_base_ = '../bp/resnet32_1xb1024-400e_svhn.py'
+model = dict(
+    type='mmfba.LocalImageClassifier',
+    local_learning=dict(
+        # The authors' count: K is the number of units less d.
+        partition=dict(type='mmfba.JointTailPartition'),
+        auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=2, tau=0.5),
+    ),
+)
+optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
+default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -1,0 +1,2 @@
+_base_ = './retinanet_r50_fpn_1xb64-90e_coco.py'
+model = dict(backbone=dict(depth=101))

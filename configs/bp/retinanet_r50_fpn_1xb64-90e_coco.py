@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/retinanet_r50_fpn.py',
+    '../_base_/datasets/coco_320.py',
+    '../_base_/schedules/detection_90e.py',
+    'mmdet::_base_/default_runtime.py',
+]
+default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))

@@ -1,0 +1,2 @@
+_base_ = './fba-k34_retinanet_r101_fpn_1xb64-90e_voc07.py'
+train_dataloader = dict(dataset=dict(dataset=dict(datasets=_base_.voc0712)))

@@ -1,0 +1,5 @@
+_base_ = [
+    '../fba/fba-k2_resnet101_8xb32-90e_in1k.py',
+    '../_base_/recipes/paper.py',
+]
+model = dict(local_learning=_base_.paper.s1.classification)

@@ -1,0 +1,5 @@
+_base_ = [
+    '../fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py',
+    '../_base_/recipes/paper.py',
+]
+model = dict(local_learning=_base_.paper.s2.classification)

@@ -1,0 +1,7 @@
+_base_ = [
+    '../fba/fba-k4_edsr_x2c64b16_1xb16-2k_photographs.py',
+    '../_base_/recipes/paper.py',
+]
+experiment_name = 'fba-s2-k4_edsr_x2c64b16_1xb16-2k_photographs'
+work_dir = f'./work_dirs/{experiment_name}'
+model = dict(local_learning=_base_.paper.s2.super_resolution)

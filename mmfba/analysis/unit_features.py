@@ -1,0 +1,83 @@
+# Copyright (c) mmfba authors.
+"""Features of trained networks, unit by unit."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner, load_checkpoint
+from torch import Tensor, nn
+
+from mmfba.models import build_chain
+from mmfba.models.build_model import build_model
+
+
+def load_network(cfg: Config, checkpoint: str) -> nn.Module:
+    """A trained network in eval mode, local or plain.
+
+    Args:
+        cfg (Config): Its config.
+        checkpoint (str): Its checkpoint.
+
+    Raises:
+        ValueError: If it is a checkpoint of another network.
+    """
+    model = build_model(cfg)
+    try:
+        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{checkpoint} is no checkpoint of {cfg.filename}: {error}'
+        ) from error
+    return model.eval()
+
+
+def load_batches(
+    cfg: Config, max_batches: Optional[int] = None
+) -> Iterator[Any]:
+    """Batches of the test set as its data loader gives them.
+
+    A last batch with fewer images is left out.
+
+    Args:
+        cfg (Config): A config.
+        max_batches (int, optional): How many. Defaults to None, all.
+    """
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
+    for data in islice(loader, max_batches):
+        if len(data['inputs']) == cfg.test_dataloader.batch_size:
+            yield data
+
+
+def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
+    """The output of each unit in the plain forward.
+
+    Args:
+        model (nn.Module): Of :func:`load_network`.
+        data (dict): A batch of :func:`load_batches`.
+
+    Returns:
+        dict[str, Tensor]: Features (N, C, H, W) by the name of the unit.
+    """
+    features = {}
+    with torch.no_grad():
+        x = model.data_preprocessor(data, False)['inputs']
+        for unit in build_chain(model.backbone).units:
+            x = features[unit.name] = unit.forward(x)
+    return features
+
+
+def class_labels(data: Any) -> Optional[list[int]]:
+    """Class of each image of a batch; None if they have no class.
+
+    Args:
+        data (dict): A batch of :func:`load_batches`.
+    """
+    samples = data['data_samples']
+    if not all('gt_label' in sample for sample in samples):
+        return None
+    return [int(sample.gt_label) for sample in samples]

@@ -1,0 +1,150 @@
+# Copyright (c) mmfba authors.
+"""Checkpoint files before they are used: are they whole, are they one?"""
+
+import textwrap
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple
+
+import torch
+
+NEEDED = ('meta', 'state_dict', 'message_hub')
+"""What MMEngine resumes from."""
+
+
+def is_whole(path: Path) -> bool:
+    """Whether all bytes of a file of ``torch.save`` are there and right.
+
+    Compares checksums; nothing in the file is run.
+
+    Args:
+        path (Path): The file.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError):
+        return False
+
+
+def last_whole_checkpoint(work_dir: str) -> Tuple[Optional[str], str]:
+    """Find what ``--resume`` without a path goes on from.
+
+    That is what the file ``last_checkpoint`` names, if it is whole, else the
+    newest checkpoint of a training, in the same folder or the work directory,
+    that is.
+
+    Args:
+        work_dir (str): Work directory of the training.
+
+    Returns:
+        tuple[str or None, str]: The checkpoint, None if there is none at
+        all, and what the log should say of the choice.
+
+    Raises:
+        ValueError: If there was a checkpoint, and none is whole.
+    """
+    folder = Path(work_dir)
+    record = folder / 'last_checkpoint'
+    named = record.read_text().strip() if record.is_file() else ''
+    if '://' in named or (named and is_whole(Path(named))):
+        return named, f'Resume from the last checkpoint {named}.'
+    folders = {folder, Path(named).parent} if named else {folder}
+    files = [path for f in folders for path in f.glob('*.pth')]
+    broken = (
+        f'The last checkpoint {named} is missing or not whole'
+        if named
+        else f'{record} names no checkpoint'
+    )
+    for path in sorted(files, key=lambda p: -p.stat().st_mtime_ns):
+        if is_whole(path) and _is_of_training(path):
+            return str(path), (
+                f'{broken}: resume from the newest one that is whole, {path}.'
+            )
+    if record.is_file():
+        raise ValueError(
+            f'--resume: {broken}, and there is no other whole one in '
+            f'{sorted(map(str, folders))}: name one by --resume PATH, or '
+            'train anew without --resume'
+        )
+    return None, f'There is no checkpoint in {work_dir}: training starts.'
+
+
+def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
+    """Read a checkpoint; its tensors stay in the file until they are used.
+
+    Args:
+        path (str): A local file.
+        trust (bool): Whether it may run code. Defaults to False.
+
+    Returns:
+        dict: What ``torch.save`` was given.
+
+    Raises:
+        ValueError: If there is no such file, it is not whole, or no dict.
+        UnpicklingError: If it holds more than plain data, see
+            :func:`mmfba.engine.command_line.checkpoint_loading`.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f'{path}: there is no such checkpoint file')
+    try:
+        loaded = torch.load(
+            path,
+            map_location='cpu',
+            weights_only=not trust,
+            mmap=zipfile.is_zipfile(path),
+        )
+    except Exception as error:  # bytes of any kind end in any error
+        if zipfile.is_zipfile(path) and 'GLOBAL' in str(error):
+            raise
+        kind = type(error).__name__
+        raise ValueError(
+            f'{path} cannot be read: it is cut off, damaged or no file of '
+            f'PyTorch ({kind}: {shorten(error)}): take another checkpoint'
+        ) from error
+    if not isinstance(loaded, dict):
+        raise ValueError(
+            f'{path} holds a {type(loaded).__name__}, no checkpoint: expected '
+            'a dict with state_dict'
+        )
+    return loaded
+
+
+def check_checkpoint(
+    path: Optional[str], trust: bool = False, resume: bool = False
+) -> None:
+    """Refuse a local file that is no checkpoint; URLs are not looked at.
+
+    Args:
+        path (str, optional): The file; nothing is checked without one.
+        trust (bool): See :func:`read_checkpoint`.
+        resume (bool): Whether training is to go on from it. Defaults to
+            False.
+
+    Raises:
+        ValueError: See there.
+        UnpicklingError: See there.
+    """
+    if path is not None and '://' not in path:
+        loaded = read_checkpoint(path, trust)
+        missing = [key for key in NEEDED if resume and key not in loaded]
+        if missing:
+            raise ValueError(
+                f'--resume {path}: it has no {missing}, so training cannot go '
+                'on from it: to start anew from its weights, use '
+                f'--cfg-options load_from={path}'
+            )
+
+
+def shorten(error: Exception) -> str:
+    """The message of an error on one line that can be read."""
+    return textwrap.shorten(str(error), 200, placeholder=' ...')
+
+
+def _is_of_training(path: Path) -> bool:
+    """Whether it holds what resuming needs; the best ones do not."""
+    try:
+        loaded = read_checkpoint(str(path))
+        return all(key in loaded for key in (*NEEDED, 'optimizer'))
+    except Exception:  # whatever cannot be read is not resumed from
+        return False

@@ -1,0 +1,95 @@
+# Copyright (c) mmfba authors.
+from collections import deque
+from typing import Any, Deque, Dict, Iterator, List, Sequence, Set, Tuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+Parameters = List[nn.Parameter]
+
+
+class GradientReduction:
+    """Averages gradients over all processes while the next module runs.
+
+    Gradients travel in flat buckets. From :meth:`start` to :meth:`finish`
+    ``grad`` is None, so that nothing can add to a gradient under way; then it
+    is a view of its bucket. The buckets are the only copy: more memory than
+    for the gradients is needed for one bucket at a time.
+
+    Note:
+        All processes must start the same parameters in the same order.
+
+    Args:
+        bucket_bytes (int): Gradients are put together up to this size.
+    """
+
+    def __init__(self, bucket_bytes: int) -> None:
+        self.bucket_bytes = bucket_bytes
+        self.started: Set[nn.Parameter] = set()
+        self._pending: Deque[List[Tuple[dist.Work, Parameters, Tensor]]] = (
+            deque()
+        )
+
+    def start(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Begin to average their gradients; every one must have one.
+
+        Args:
+            parameters (Sequence[nn.Parameter]): Those of one local module.
+        """
+        buckets = list(_buckets(parameters, self.bucket_bytes))
+        self._pending.append([self._start(bucket) for bucket in buckets])
+
+    def _start(
+        self, bucket: Parameters
+    ) -> Tuple[dist.Work, Parameters, Tensor]:
+        flat = torch.cat([p.grad.reshape(-1) for p in bucket])
+        for p in bucket:
+            p.grad = None
+        self.started.update(bucket)
+        # Divided first, as DistributedDataParallel does it: a sum of float16
+        # could overflow. The default group: with another one for gradients,
+        # NCCL's kernels could wait for each other.
+        flat.div_(dist.get_world_size())
+        return dist.all_reduce(flat, async_op=True), bucket, flat
+
+    def finish(self, keep: int = 0) -> None:
+        """Wait for averages, and make them the gradients.
+
+        Args:
+            keep (int): How many of the last :meth:`start` may go on. Defaults
+                to 0.
+        """
+        while len(self._pending) > keep:
+            for work, bucket, flat in self._pending.popleft():
+                work.wait()
+                pieces = flat.split([p.numel() for p in bucket])
+                for p, piece in zip(bucket, pieces):
+                    p.grad = piece.view_as(p)
+
+    def clear(self) -> None:
+        """Forget a step that was broken off."""
+        for work, _, _ in sum(self._pending, []):
+            work.wait()
+        self._pending.clear()
+        self.started.clear()
+
+
+def _buckets(
+    parameters: Sequence[nn.Parameter], limit: int
+) -> Iterator[Parameters]:
+    """Groups of one type and device, of up to ``limit`` bytes each, or one
+    parameter."""
+    groups: Dict[Any, Parameters] = {}
+    for p in parameters:
+        groups.setdefault((p.grad.dtype, p.grad.device), []).append(p)
+    for group in groups.values():
+        bucket: Parameters = []
+        size = 0
+        for p in group:
+            if bucket and size + p.grad.nbytes > limit:
+                yield bucket
+                bucket, size = [], 0
+            bucket.append(p)
+            size += p.grad.nbytes
+        yield bucket

@@ -1,0 +1,166 @@
+# Copyright (c) mmfba authors.
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Sequence
+
+import torch
+import torch.distributed as dist
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from mmfba.analysis.step_profile import tensors_in
+from mmfba.models.optim_wrapper import check_optim_wrapper
+from mmfba.registry import MODEL_WRAPPERS
+
+from ..unwrap import get_local_model
+from .gradient_reduction import GradientReduction
+
+
+@MODEL_WRAPPERS.register_module()
+class LocalDistributedDataParallel(nn.Module):
+    """Data parallel training of a local model in several processes.
+
+    After a step all processes hold the same weights: the gradients are the
+    means of those of all processes. The gradients of a local module are
+    averaged while the next module runs, those of the last one, and whatever
+    else is trained, at the end of the final backward. Each is averaged once.
+    (:class:`torch.nn.parallel.DistributedDataParallel` starts with the final
+    backward, when local backwards are long over.)
+
+    As with the wrapper that MMEngine takes by default, buffers are made equal
+    once, here, and not kept equal: see ``SyncBuffersHook`` and ``sync_bn``.
+
+    Args:
+        module (nn.Module): A local model, on its device.
+        bucket_cap_mb (float): Gradients are put together up to this size in
+            MiB. Defaults to 25, as in DistributedDataParallel.
+
+    Raises:
+        TypeError: If the model does no local learning.
+
+    Examples:
+        >>> model_wrapper_cfg = dict(
+        >>>     type='mmfba.LocalDistributedDataParallel')
+    """
+
+    def __init__(self, module: nn.Module, bucket_cap_mb: float = 25) -> None:
+        super().__init__()
+        self.module = get_local_model(
+            module, 'model_wrapper_cfg.type', "use 'MMDistributedDataParallel'"
+        )
+        self.require_backward_grad_sync = True
+        self.reduction = GradientReduction(int(bucket_cap_mb * 2**20))
+        self._backward_ends = False
+        with torch.no_grad():
+            for tensor in [*module.parameters(), *module.buffers()]:
+                dist.broadcast(tensor, src=0)
+
+    @contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Gradients of forwards in this context stay on their process.
+
+        They are averaged together with those of the next forward outside.
+        """
+        before = self.require_backward_grad_sync
+        self.require_backward_grad_sync = False
+        try:
+            yield
+        finally:
+            self.require_backward_grad_sync = before
+
+    def forward(self, *args, **kwargs) -> Any:
+        """Forward of the model, local backwards included.
+
+        Args:
+            *args: Of the model.
+            **kwargs: Of the model.
+
+        Returns:
+            Any: What the model returns. A backward from it ends with averaged
+            gradients.
+        """
+        if not (self.require_backward_grad_sync and torch.is_grad_enabled()):
+            with self.module.learner.lend_reduction(lambda parameters: None):
+                return self.module(*args, **kwargs)
+        self.reduction.clear()
+        self._backward_ends = False
+        with self.module.learner.lend_reduction(self._start):
+            outputs = self.module(*args, **kwargs)
+        for tensor in tensors_in(outputs):
+            if tensor.requires_grad:
+                tensor.register_hook(self._during_backward)
+        return outputs
+
+    def train_step(
+        self, data: Any, optim_wrapper: OptimWrapper
+    ) -> Dict[str, Tensor]:
+        """As that of ``MMDistributedDataParallel``.
+
+        Args:
+            data (Any): A batch as the data loader gives it.
+            optim_wrapper (OptimWrapper): What updates the parameters.
+
+        Returns:
+            dict[str, Tensor]: Values for the log.
+
+        Raises:
+            TypeError: If the optimizer wrapper would run local backwards
+                wrongly.
+        """
+        check_optim_wrapper(self.module, optim_wrapper)
+        with optim_wrapper.optim_context(self):
+            data = self.module.data_preprocessor(data, training=True)
+            losses = self(**data, mode='loss')
+        loss, log_vars = self.module.parse_losses(losses)
+        optim_wrapper.update_params(loss)
+        return log_vars
+
+    def val_step(self, data: Any) -> List[Any]:
+        """Predictions of the model.
+
+        Args:
+            data (Any): A batch as the data loader gives it.
+
+        Returns:
+            list: The predictions.
+        """
+        return self.module.val_step(data)
+
+    def test_step(self, data: Any) -> List[Any]:
+        """Predictions of the model.
+
+        Args:
+            data (Any): A batch as the data loader gives it.
+
+        Returns:
+            list: The predictions.
+        """
+        return self.module.test_step(data)
+
+    def _start(self, parameters: Sequence[nn.Parameter]) -> None:
+        unused = {p for p in parameters if p.grad is None}
+        if unused:
+            names = [
+                n for n, p in self.module.named_parameters() if p in unused
+            ]
+            raise RuntimeError(
+                f'No loss reaches the parameters {names}, so that there is '
+                'no gradient to be averaged over processes: freeze them '
+                "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
+                "MMDistributedDataParallel', find_unused_parameters=True)"
+            )
+        self.reduction.start(parameters)
+
+    def _during_backward(self, grad: Tensor) -> None:
+        if not self._backward_ends:
+            self._backward_ends = True
+            # As PyTorch's own data parallel wrappers do it.
+            engine = torch.autograd.Variable._execution_engine
+            engine.queue_callback(self._at_end_of_backward)
+
+    def _at_end_of_backward(self) -> None:
+        self._backward_ends = False
+        started = self.reduction.started
+        trained = (p for p in self.module.parameters() if p.requires_grad)
+        self._start([p for p in trained if p not in started])
+        self.reduction.finish()
+        started.clear()

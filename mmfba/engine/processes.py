@@ -1,0 +1,133 @@
+# Copyright (c) mmfba authors.
+"""Training and testing in several processes, as the tools start them."""
+
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Iterator
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import Runner
+from torch.nn.parallel import DistributedDataParallel
+
+from .model_wrappers import LocalDistributedDataParallel
+from .plain_config import LOCAL_MODELS
+
+WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
+OURS = 'mmfba.LocalDistributedDataParallel'
+
+
+@contextmanager
+def several_processes(cfg: Config) -> Iterator[None]:
+    """Let a Runner run in the processes that a launcher has started.
+
+    A local model gets :class:`LocalDistributedDataParallel` if the config
+    names no wrapper. On machines without GPU, MMEngine cannot start several
+    processes by itself: gloo is started here.
+
+    Args:
+        cfg (Config): The config, changed in place.
+
+    Raises:
+        ValueError: If the config names a wrapper or a strategy that cannot
+            train a local model, or the launcher needs GPUs.
+    """
+    _set_up(cfg)
+    try:
+        yield
+    finally:
+        # Before the interpreter goes: gloo's threads can wait for it.
+        if dist.is_initialized() and dist.get_backend() == 'gloo':
+            dist.destroy_process_group()
+
+
+def _set_up(cfg: Config) -> None:
+    is_local = cfg.get('model', {}).get('type') in LOCAL_MODELS
+    if is_local:
+        check_strategy(cfg)
+    if cfg.get('launcher', 'none') == 'none':
+        return
+    if is_local and cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type=OURS)
+    if is_local:
+        kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
+        _check_wrapper(kind, MODEL_WRAPPERS.get(kind))
+    if not torch.cuda.is_available():
+        _start_gloo(cfg)
+
+
+def check_strategy(cfg: Config) -> None:
+    """Refuse MMEngine's FlexibleRunner for local models.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ValueError: It names the keys to be removed.
+    """
+    for key in ('strategy', 'runner_type'):
+        value = cfg.get(key)
+        if value not in (None, 'Runner'):
+            _refuse_strategy(f'{key}={value!r}')
+
+
+def check_runner(runner: Any) -> None:
+    """The same of what a training run has built, with its model wrapper.
+
+    Args:
+        runner (Any): The runner.
+
+    Raises:
+        ValueError: See :func:`several_processes`.
+    """
+    if not isinstance(runner, Runner):
+        _refuse_strategy(f'{type(runner).__name__} as runner')
+    if is_model_wrapper(runner.model):
+        kind = type(runner.model)
+        _check_wrapper(kind.__name__, kind)
+
+
+def _refuse_strategy(what: str) -> None:
+    raise ValueError(
+        f'{what}: local models are trained by the Runner of MMEngine. '
+        'DeepSpeed, FSDP and ColossalAI take over backward and optimizer '
+        "step, which local learning runs module by module: remove 'strategy' "
+        "and 'runner_type'; tools/dist_train.sh runs several processes"
+    )
+
+
+def _check_wrapper(name: str, kind: Any) -> None:
+    if kind is None or not issubclass(kind, WRAPPERS):
+        raise ValueError(
+            f'model_wrapper_cfg.type={name!r} cannot train a local model, '
+            'whose units must be reached through one wrapper around the '
+            f'whole: set model_wrapper_cfg=dict(_delete_=True, type={OURS!r}) '
+            "or 'MMDistributedDataParallel'"
+        )
+
+
+def _start_gloo(cfg: Config) -> None:
+    """What MMEngine does where there are GPUs, less what needs one."""
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher={cfg.launcher} needs GPUs, and there are none: use '
+            'tools/dist_train.sh or tools/dist_test.sh (--launcher=pytorch)'
+        )
+    default = dict(
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper = dict(cfg.get('model_wrapper_cfg') or default)
+    kind = wrapper.setdefault('type', 'MMDistributedDataParallel')
+    if issubclass(MODEL_WRAPPERS.get(kind), DistributedDataParallel):
+        wrapper['device_ids'] = None  # else the Runner sets that of a GPU
+    cfg.model_wrapper_cfg = wrapper
+    if dist.is_initialized():
+        return
+    env = cfg.get('env_cfg') or {}
+    timeout = (env.get('dist_cfg') or {}).get('timeout')
+    seconds = {} if timeout is None else dict(timeout=timedelta(0, timeout))
+    dist.init_process_group('gloo', **seconds)

@@ -1,0 +1,140 @@
+# Copyright (c) mmfba authors.
+"""From an error that the user can do something about to one line."""
+
+import difflib
+import os
+import re
+import textwrap
+import traceback
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Optional
+
+import cv2
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmfba import registry
+
+USER_ERRORS = (
+    AssertionError,  # mmengine and mmdet check configs so
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SyntaxError,  # of a config
+    TypeError,
+    ValueError,
+    cv2.error,
+)
+"""What a wrong config, command line or file ends in."""
+TRACEBACK = 'MMFBA_TRACEBACK'
+"""Environment variable that brings the traceback back."""
+PLAIN = (bool, dict, float, int, list, str, tuple)
+OWN = ('mmfba', '__main__')
+HINTS = {
+    'need at least one array to concatenate': 'no image is left to train '
+    'on: the annotations are empty, or filter_cfg drops all images, for '
+    'example those without a box',
+    'None is not a callable object': 'optim_wrapper.optimizer.type: there is '
+    'no such optimizer',
+}
+"""Plain words for what upstream says."""
+
+
+@contextmanager
+def one_line_errors(runner: Optional[Runner] = None) -> Iterator[None]:
+    """End with the message of what the user got wrong, not a traceback.
+
+    Errors of other kinds keep theirs, and all do where the environment
+    variable ``MMFBA_TRACEBACK`` is set.
+
+    Args:
+        runner (Runner, optional): If it is given, only until its first batch
+            is loaded. Defaults to None.
+
+    Raises:
+        SystemExit: With exit status 1.
+    """
+    begun = _FirstBatch()
+    if runner is not None:
+        runner.register_hook(begun, 'LOWEST')
+    try:
+        yield
+    except NotImplementedError:
+        raise
+    except FloatingPointError as error:  # a loss, at any iteration
+        raise SystemExit(f'error: {error}') from error
+    except USER_ERRORS as error:
+        if begun.reached or os.environ.get(TRACEBACK):
+            raise
+        raise SystemExit(f'error: {explain(error)}') from error
+
+
+class _FirstBatch(Hook):
+    reached = False
+
+    def _before_iter(self, *args, **kwargs) -> None:
+        self.reached = True
+
+
+def explain(error: BaseException) -> str:
+    """One message that says what was being built or read, and what is wrong.
+
+    Args:
+        error (BaseException): Caught, so that it has a traceback.
+
+    Returns:
+        str: Messages of this package stand for themselves. Others are
+        preceded by the part of the config, or the file, that they are about.
+    """
+    # A KeyError would put its message in quotation marks.
+    text = str(error.args[0] if type(error) is KeyError else error).strip()
+    if 'Original Traceback' in text:  # of a worker of the data loader
+        text = text.splitlines()[-1]
+    text = re.sub(r' in <[^>]* object at 0x\w+>$', '', text)  # a hook's name
+    missing = re.match(r'(\S+) is not in the \S*::(.+) registry', text)
+    if missing:
+        return _unknown_type(*missing.groups())
+    frames = [f for f, _ in traceback.walk_tb(error.__traceback__)]
+    own = frames[-1].f_globals.get('__name__', '').startswith(OWN)
+    if own and isinstance(error, (ValueError, ImportError)):
+        return text
+    text = HINTS.get(text, text)
+    if ' ' not in text:
+        text = f'{type(error).__name__}: {text}'
+    subject = _subject([frame.f_locals for frame in frames])
+    return f'{subject}{text} ({TRACEBACK}=1 shows where)'
+
+
+def _subject(scopes: List[Dict[str, Any]]) -> str:
+    """The image or the part of the config that the error is about."""
+    for scope in reversed(scopes):
+        results, args = scope.get('results'), scope.get('args')
+        if isinstance(results, dict) and 'img_path' in results:
+            return f'{results["img_path"]}: '
+        if 'obj_cls' in scope and isinstance(args, dict):
+            name = getattr(scope['obj_cls'], '__name__', scope.get('obj_type'))
+            given = ', '.join(
+                f'{key}={textwrap.shorten(repr(value), 60, placeholder="...")}'
+                for key, value in args.items()
+                if value is None or isinstance(value, PLAIN)
+            )
+            return f'{name}({given}): '
+    return ''
+
+
+def _unknown_type(name: str, kind: str) -> str:
+    names = set()
+    for node in map(vars(registry).get, registry.__all__):
+        for scope, child in node.parent.children.items():
+            prefix = 'mmfba.' if scope == 'mmfba' else ''
+            names.update(prefix + known for known in child.module_dict)
+        names.update(node.parent.module_dict)
+    near = difflib.get_close_matches(name, sorted(names), 3, 0.75)
+    hint = (
+        f'did you mean {near}?'
+        if near
+        else 'look at the spelling and at default_scope, or import what '
+        'defines it by custom_imports'
+    )
+    return f'type={name!r}: there is no such {kind}; {hint}'

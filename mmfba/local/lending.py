@@ -1,0 +1,63 @@
+# Copyright (c) mmfba authors.
+from contextlib import contextmanager
+from typing import Callable, Iterator, List, Optional
+
+from torch import Tensor, nn
+
+Reduce = Callable[[List[nn.Parameter]], None]
+
+
+class Borrower:
+    """What a training engine lends to a learner for a step.
+
+    Without anything lent, local losses call ``backward`` and their gradients
+    stay where they are until the step ends.
+    """
+
+    _local_backward: Optional[Callable[[Tensor], None]] = None
+    _update: Optional[Callable[[], None]] = None
+    _reduce: Optional[Reduce] = None
+
+    @contextmanager
+    def lend_backward(
+        self,
+        backward: Callable[[Tensor], None],
+        module_done: Optional[Callable[[], None]] = None,
+    ) -> Iterator[None]:
+        """Use ``backward`` for the local losses inside the context.
+
+        Args:
+            backward (Callable): Takes a scalar loss, scales it as the
+                optimizer wrapper would and calls backward.
+            module_done (Callable, optional): Called when a local module but
+                the last has all its gradients. Defaults to None.
+        """
+        self._local_backward, self._update = backward, module_done
+        try:
+            yield
+        finally:
+            self._local_backward = self._update = None
+
+    @contextmanager
+    def lend_reduction(self, reduce: Reduce) -> Iterator[None]:
+        """Average gradients over processes by ``reduce`` in the context.
+
+        Args:
+            reduce (Callable): Called with the trained parameters of a local
+                module but the last, and of its auxiliary network, when they
+                have their gradients. It returns before these are averaged.
+        """
+        self._reduce = reduce
+        try:
+            yield
+        finally:
+            self._reduce = None
+
+    def _backward(self, loss: Tensor) -> None:
+        (self._local_backward or Tensor.backward)(loss)
+
+    def _module_done(self, parameters: List[nn.Parameter]) -> None:
+        if self._reduce is not None:
+            self._reduce(parameters)
+        if self._update is not None:
+            self._update()

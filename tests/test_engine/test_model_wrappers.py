@@ -1,0 +1,63 @@
+# Copyright (c) mmfba authors.
+"""LocalDistributedDataParallel in two processes (gloo).
+
+Starting them costs more than a check: each pair runs many of them.
+"""
+
+import functools
+
+import ddp_gradients
+import ddp_steps
+import pytest
+import torch
+from ddp import run_twice
+from local_models import build
+
+from mmfba.engine.model_wrappers import LocalDistributedDataParallel
+from mmfba.engine.model_wrappers.gradient_reduction import _buckets
+
+
+def test_in_two_processes(tmp_path):
+    checks = [
+        ddp_gradients.gradients_are_the_mean_of_the_ranks_own,
+        ddp_gradients.gradients_with_other_options,
+        ddp_gradients.gradients_travel_while_the_next_module_runs,
+        ddp_gradients.gradients_equal_those_of_one_process_on_the_whole_batch,
+        ddp_steps.accumulation_and_clipping,
+        ddp_steps.update_by_module_gives_the_same_weights,
+        ddp_steps.update_by_module_is_refused_with_the_wrapper_of_mmengine,
+        ddp_steps.a_plain_loop_and_no_sync,
+        ddp_steps.a_step_after_one_that_was_broken_off,
+        ddp_steps.a_parameter_without_gradient_is_an_error_that_names_it,
+        ddp_gradients.the_wrapper_of_mmengine_works_too,
+        ddp_steps.mixed_precision,
+        functools.partial(
+            ddp_steps.a_run_with_ema_from_a_config, work_dir=str(tmp_path)
+        ),
+    ]
+    run_twice(checks)
+
+
+@pytest.mark.slow
+def test_all_options_in_two_processes():
+    run_twice([ddp_gradients.gradients_with_all_options])
+
+
+def test_a_plain_model_is_refused():
+    with pytest.raises(TypeError, match='MMDistributedDataParallel'):
+        LocalDistributedDataParallel(build('classification'))
+
+
+def test_buckets():
+    def parameter(size, dtype=torch.float32):
+        p = torch.nn.Parameter(torch.zeros(size, dtype=dtype))
+        p.grad = torch.zeros_like(p)
+        return p
+
+    a, b, c, d = (parameter(n) for n in (4, 4, 1, 100))
+    half = parameter(2, torch.float16)
+    found = list(_buckets([a, half, b, c, d], limit=32))
+    expected = [[a, b], [c], [d], [half]]
+    assert [[id(p) for p in ps] for ps in found] == [
+        [id(p) for p in ps] for ps in expected
+    ]

@@ -1,0 +1,66 @@
+# Copyright (c) mmfba authors.
+import json
+import logging
+
+import pytest
+from local_models import config
+from run_tool import load_tool
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the tool on two arms; trainings are not run but made up."""
+    config('classification', num_modules=3).dump(tmp_path / 'c.py')
+    (tmp_path / 'two.py').write_text(
+        """
+metric = 'accuracy/top1'
+shape = (16, 16)
+config = 'c.py'
+options = ['train_dataloader.batch_size=2']
+arms = dict(
+    BP=dict(options=['model.local_learning.num_modules=1']), FBA=dict()
+)
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    tool = load_tool('analysis_tools/compare_methods')
+
+    def train_all(comparison, *_):
+        values = dict(BP=[90, 91], FBA=[80, 81])
+        return {
+            arm.name: dict(
+                values=values[arm.name],
+                mean=sum(values[arm.name]) / 2,
+                std=0.7,
+                seconds_per_iter=1,
+            )
+            for arm in comparison.arms
+        }
+
+    monkeypatch.setattr(tool, 'train_all', train_all)
+
+    def main(*options):
+        monkeypatch.setattr('sys.argv', ['tool', 'two.py', *options])
+        tool.main()
+        logging.disable(logging.NOTSET)
+        return capsys.readouterr().out
+
+    return main
+
+
+def test_trained_arms_in_table_json_and_plot(run, tmp_path):
+    out = run('--train', '--plot', 'p.png', '--out', 'r.json')
+    bp, fba = json.loads((tmp_path / 'r.json').read_text())['rows']
+    assert bp['values'] == [90, 91] and fba['num_modules'] == 3
+    (line,) = (line for line in out.splitlines() if ' BP ' in line)
+    assert '90.5 ± 0.7' in line and line.rstrip().endswith('better')
+    assert 'two standard deviations' in ' '.join(out.split())
+    assert (tmp_path / 'p.png').stat().st_size > 5000
+
+
+def test_without_training_there_is_no_order(run, capsys):
+    out = run()
+    assert 'vs FBA' not in out and ' FBA ' in out
+    with pytest.raises(SystemExit):
+        run('--plot', 'p.png')
+    assert 'it needs --train' in capsys.readouterr().err
