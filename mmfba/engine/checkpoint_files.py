@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Checkpoint files before they are used: are they whole, are they one?"""
 
+import re
 import textwrap
 import zipfile
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 
 NEEDED = ('meta', 'state_dict', 'message_hub')
 """What MMEngine resumes from."""
+REFUSED = re.compile(r'(?:GLOBAL|Unsupported class) (\S+)')
+"""How torch names an object that may run code; the second is torch 2.1's."""
 
 
 def is_whole(path: Path) -> bool:
@@ -95,7 +98,7 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
             mmap=zipfile.is_zipfile(path),
         )
     except Exception as error:  # bytes of any kind end in any error
-        if zipfile.is_zipfile(path) and 'GLOBAL' in str(error):
+        if zipfile.is_zipfile(path) and REFUSED.search(str(error)):
             raise
         kind = type(error).__name__
         raise ValueError(

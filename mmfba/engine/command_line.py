@@ -7,12 +7,13 @@ import inspect
 import os
 import os.path as osp
 import pickle
-import re
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
+
+from .checkpoint_files import REFUSED
 
 
 def read_config(path: str) -> Config:
@@ -180,7 +181,7 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
     except pickle.UnpicklingError as error:
         if 'Weights only load failed' not in str(error):
             raise
-        found = re.search(r'GLOBAL (\S+)', str(error))
+        found = REFUSED.search(str(error))
         what = f' ({found.group(1)})' if found else ''
         raise SystemExit(
             f'error: The checkpoint holds objects beside plain data{what}, '
