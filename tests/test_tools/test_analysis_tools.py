@@ -32,6 +32,8 @@ def test_benchmark_writes_table_json_and_plots(detector, tmp_path):
     assert ratios[0] == 1 > ratios[1] and ratios[3] < min(ratios[:3])
     for name, row in rows.items():
         assert f'{row["peak_ratio"]:.3f}' in out, name
+        for peak in row['module_peak_bytes'] if row['cuts'] else ():
+            assert f'{peak / 2**20:,.1f}' in out, name
     for name in ('p.png', 'p_pareto.png'):
         assert (tmp_path / name).stat().st_size > 10000
 

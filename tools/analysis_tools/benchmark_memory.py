@@ -108,7 +108,11 @@ def show(rows: List[Dict[str, Any]]) -> None:
     console.print('Memory in MiB.')
     for row in rows:
         if row['cuts']:
-            console.print(f'{row["arm"]} cuts: {", ".join(row["cuts"])}')
+            peaks = [f'{n / 2**20:,.1f}' for n in row['module_peak_bytes']]
+            console.print(
+                f'{row["arm"]} cuts: {", ".join(row["cuts"])}; '
+                f'peaks of the modules: {", ".join(peaks)}'
+            )
 
 
 if __name__ == '__main__':
