@@ -77,7 +77,7 @@ def test_bf16_amp_scales_every_loss_alike(task, monkeypatch):
             wrapper.loss_scaler,
             'scale',
             lambda loss, seen=seen: (
-                seen.append(torch.is_autocast_enabled('cpu')) or 8 * loss
+                seen.append(torch.is_autocast_cpu_enabled()) or 8 * loss
             ),
         )
         monkeypatch.setattr(wrapper, 'step', lambda: None)

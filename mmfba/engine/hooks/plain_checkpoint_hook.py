@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import operator
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ _LEAVES = (
     torch.dtype,
     torch.device,
 )
-_DICTS = (dict, OrderedDict, Counter)
+_DICTS = (dict, OrderedDict)  # torch 2.1 reads no Counter
 _SEQUENCES = (list, tuple, set)
 _HISTORY = 'mmengine.HistoryBuffer'
 

@@ -4,7 +4,6 @@
 from typing import Any, Dict, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmfba.local.losses import weigh_losses
@@ -84,7 +83,10 @@ def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
     """
     if 'gt_score' in data_samples[0]:
         return torch.stack([sample.gt_score for sample in data_samples])
-    return F.one_hot(class_labels(data_samples), num_classes).float()
+    labels = class_labels(data_samples)
+    scores = torch.zeros(len(labels), num_classes, device=labels.device)
+    # As F.one_hot, which does not run on the meta device of torch 2.1.
+    return scores.scatter_(1, labels[:, None], 1.0)
 
 
 def class_labels(data_samples: Sequence[Any]) -> Tensor:
