@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import ExitStack
 from functools import partial
 from unittest.mock import patch
 
@@ -85,13 +86,19 @@ def train(cfg, begun=None, writes=None):
 
     if begun is not None:
         begun.set()
-    # A scaler at work on the CPU, whose presence mmengine is told of.
-    scaler = partial(torch.amp.GradScaler, 'cpu', init_scale=64.0)
-    with (
-        patch.object(os, 'fsync', dying_fsync),
-        patch.object(amp_optimizer_wrapper, 'is_cuda_available', lambda: True),
-        patch.object(amp_optimizer_wrapper, 'GradScaler', scaler),
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(os, 'fsync', dying_fsync))
+        if cfg.optim_wrapper.type.startswith('mmfba.Amp'):
+            # A scaler at work on the CPU, whose presence mmengine is told of.
+            for name, value in dict(
+                is_cuda_available=lambda: True,
+                GradScaler=partial(
+                    torch.amp.GradScaler, 'cpu', init_scale=64.0
+                ),
+            ).items():
+                patches.enter_context(
+                    patch.object(amp_optimizer_wrapper, name, value)
+                )
         runner.train()
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Tuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
 
     Assigning anchors to boxes needs values. Here heads get targets of the
     shapes that they would have; what the assignment itself holds for a moment
-    is not seen.
+    is not seen. Checkpointing runs there too.
 
     Args:
         model (nn.Module): The model, on the meta device.
@@ -84,7 +85,8 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
     for head in heads:
         head._get_targets_single = partial(_shapes_of_targets, head)
     try:
-        with _ReadOnes():
+        # torch 2.1's checkpointing looks for a module named as the device.
+        with _ReadOnes(), patch.object(torch, 'meta', torch.cpu, create=True):
             yield
     finally:
         for head in heads:

@@ -135,6 +135,7 @@ class PeakTracker(TorchDispatchMode):
         return super().__enter__()
 
     def __exit__(self, *exc_info) -> None:
+        self._live.collect()
         torch.UntypedStorage.resize_ = self._resizes.pop()
         super().__exit__(*exc_info)
 

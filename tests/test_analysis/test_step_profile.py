@@ -36,7 +36,7 @@ class Layers(nn.Module):
         self.a = nn.Linear(32, 32, bias=False)
         self.b = nn.Linear(32, 32, bias=False)
         self.inputs = torch.ones(64, 32)  # 8 KiB
-        self.optimizer = torch.optim.SGD(self.parameters(), momentum=0.9)
+        self.optimizer = torch.optim.SGD(self.parameters(), 0.1, momentum=0.9)
 
     def step(self):
         hidden = self.a(self.inputs)

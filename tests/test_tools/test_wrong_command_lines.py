@@ -105,7 +105,7 @@ DATASET = '--cfg-options train_dataloader.dataset.'
 COMMANDS = [
     # the config file
     ('train none.py', 'none.py: .*No such file'),
-    ('train unclosed.py', 'unclosed.py: .*SyntaxError: .*never closed'),
+    ('train unclosed.py', 'unclosed.py: .*SyntaxError: '),
     ('train raises.py', 'raises.py: .*ValueError: no'),
     ('train empty.py', "KeyError: .*model|'model'"),
     ('train no_base.py', 'no_base.py: .*retinanet_r5.py.* not exist'),
