@@ -4,7 +4,7 @@
 import json
 from typing import List, Optional
 
-from mmfba.analysis.comparison import ORDER_NOTE, fba_row, order
+from mmfba.analysis.accuracy import ORDER_NOTE, fba_row, order
 from mmfba.analysis.plots import plot_accuracy
 
 from .common import RESULTS, ROOT, accuracy, origin
@@ -14,6 +14,7 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
     metric, seeds = result['metric'], len(result['seeds'])
+    run = {len(row.get('values', ())) for row in result['rows']}
     fba = fba_row(result['rows'])
     rows = [
         f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
@@ -31,6 +32,8 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     runs = 'One seed.'
     if seeds > 1:
         runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
+    if run != {seeds}:
+        runs += f' So far {min(run)} to {max(run)} of them were run for each.'
     note = f'{runs} Rest: what a step adds to weights, optimizer state and '
     return '\n'.join([*rows, '', note + 'batch.', origin(result)])
 

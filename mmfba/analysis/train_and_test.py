@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Train and test a config with the project's tools, as a user would."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
@@ -39,16 +41,15 @@ def train_and_test(
             threads, and the tools print as ever.
 
     Returns:
-        dict: Config, checkpoint, metrics and seconds per iteration, the
-        median over the training log.
+        dict: Config, checkpoint, metrics, seconds per iteration (the median
+        over the training log), date, and :func:`config_hash`.
 
     Raises:
         SystemExit: If a tool fails.
     """
     extra = ['--cfg-options', *options] if options else []
     stamp, result = folder / 'config.txt', folder / 'result.json'
-    with _LOADING:
-        text = '\n'.join([Config.fromfile(config).pretty_text, *options])
+    text = _config_text(config, options)
     if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
         shutil.rmtree(folder)
     if result.exists():
@@ -70,9 +71,30 @@ def train_and_test(
         checkpoint=checkpoint,
         metrics=json.loads(newest.read_text().splitlines()[-1]),
         seconds_per_iter=_seconds_per_iter(folder),
+        date=date.today().isoformat(),
+        config_hash=config_hash(config, options),
     )
     result.write_text(json.dumps(found, indent=1) + '\n')
     return found
+
+
+def config_hash(config: str, options: Sequence[str] = ()) -> str:
+    """What tells whether a result is of this config.
+
+    Args:
+        config (str): Path of the config.
+        options (Sequence[str]): As for :func:`train_and_test`. Defaults to ().
+
+    Returns:
+        str: The first digits of the SHA-256 of all that the config says.
+    """
+    text = _config_text(config, options)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _config_text(config: str, options: Sequence[str]) -> str:
+    with _LOADING:
+        return '\n'.join([Config.fromfile(config).pretty_text, *options])
 
 
 def run_script(

@@ -25,9 +25,9 @@ arms = dict(
     monkeypatch.chdir(tmp_path)
     tool = load_tool('analysis_tools/compare_methods')
 
-    def train_all(comparison, *_):
+    def train_all(comparison, work_dir, jobs, known, progress):
         values = dict(BP=[90, 91], FBA=[80, 81])
-        return {
+        found = {
             arm.name: dict(
                 values=values[arm.name],
                 mean=sum(values[arm.name]) / 2,
@@ -36,6 +36,9 @@ arms = dict(
             )
             for arm in comparison.arms
         }
+        for run in known:
+            found[run['arm']]['mean'] = run['mean']
+        progress(len(found), 'FBA, 0', found)
 
     monkeypatch.setattr(tool, 'train_all', train_all)
 
@@ -64,3 +67,10 @@ def test_without_training_there_is_no_order(run, capsys):
     with pytest.raises(SystemExit):
         run('--plot', 'p.png')
     assert 'it needs --train' in capsys.readouterr().err
+
+
+def test_runs_in_the_json_file_are_handed_on(run, tmp_path):
+    known = dict(arm='BP', runs=[dict(arm='BP', mean=95)])
+    text = json.dumps(dict(rows=[known, dict(arm='FBA')]))
+    (tmp_path / 'r.json').write_text(text)
+    assert '95 ± 0.7' in run('--train', '--out', 'r.json')

@@ -2,7 +2,8 @@
 """Compare configs: memory, FLOPs and time of a step, and accuracy over seeds.
 
 A comparison file says what is compared, see benchmarks/comparisons/. Broken
-off, a comparison continues where it was.
+off, a comparison continues where it was, from its work directory or from the
+JSON file alone, which holds what has been run so far.
 """
 
 import argparse
@@ -11,20 +12,20 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from mmfba.analysis.comparison import (
+from mmfba.analysis.accuracy import (
     ORDER_NOTE,
-    Comparison,
+    Trained,
     fba_row,
-    measure_costs,
     order,
     train_all,
 )
+from mmfba.analysis.comparison import Comparison, measure_costs
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_accuracy
 from mmfba.engine.user_errors import one_line_errors
@@ -59,45 +60,74 @@ def main() -> None:
     with one_line_errors():
         comparison = Comparison.from_file(args.comparison)
         rows = measure_costs(comparison, args.device, args.steps)
+    for row, arm in zip(rows, comparison.arms):
+        row.update(config=arm.config, options=list(arm.options))
+    known = _known_runs(args.out)
+
+    def save(trained: Trained) -> None:
+        for row in rows:
+            row.update(trained.get(row['arm'], {}))
+        if args.out:
+            _write(args, comparison, rows)
+
     if args.train:
         default = Path('work_dirs') / Path(args.comparison).stem
         work_dir = args.work_dir or default
-        trained = run_trainings(comparison, work_dir, args.jobs)
-        for row in rows:
-            row.update(trained[row['arm']])
-    for row, arm in zip(rows, comparison.arms):
-        row.update(config=arm.config, options=list(arm.options))
-    if args.out:
-        here = describe_environment()
-        results = dict(
-            here,
-            device=here['device'] if args.train else args.device,
-            command=shlex.join(['python', *sys.argv]),
-            note=args.note,
-            metric=comparison.metric,
-            seeds=comparison.seeds,
-            shape=comparison.shape,
-            rows=rows,
-        )
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results, indent=1) + '\n')
+        run_trainings(comparison, work_dir, args.jobs, known, save)
+    else:
+        save({})
     if args.plot:
         plot_accuracy(rows, comparison.metric, str(args.plot))
     show(rows, comparison.metric)
 
 
 def run_trainings(
-    comparison: Comparison, work_dir: Path, jobs: int
-) -> Dict[str, Dict[str, Any]]:
-    """Train all arms behind a progress bar."""
+    comparison: Comparison,
+    work_dir: Path,
+    jobs: int,
+    known: List[Dict[str, Any]],
+    save: Callable[[Trained], None],
+) -> None:
+    """Train all arms behind a progress bar, saving after each run."""
+    total = len(comparison.arms) * len(comparison.seeds)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn()) as bar:
-        task = bar.add_task('trainings')
+        task = bar.add_task('trainings', total=total)
 
-        def progress(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
+        def progress(done: int, name: str, trained: Trained) -> None:
+            bar.update(task, completed=done, description=name or 'trainings')
+            save(trained)
 
-        return train_all(comparison, work_dir, jobs, progress)
+        train_all(comparison, work_dir, jobs, known, progress)
+
+
+def _known_runs(out: Optional[Path]) -> List[Dict[str, Any]]:
+    if out is None or not out.exists():
+        return []
+    rows = json.loads(out.read_text())['rows']
+    return [run for row in rows for run in row.get('runs', ())]
+
+
+def _write(
+    args: argparse.Namespace,
+    comparison: Comparison,
+    rows: List[Dict[str, Any]],
+) -> None:
+    here = describe_environment()
+    results = dict(
+        here,
+        device=here['device'] if args.train else args.device,
+        command=shlex.join(['python', *sys.argv]),
+        note=args.note,
+        metric=comparison.metric,
+        seeds=comparison.seeds,
+        shape=comparison.shape,
+        rows=rows,
+    )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    part = args.out.with_suffix('.part')
+    part.write_text(json.dumps(results, indent=1) + '\n')
+    part.replace(args.out)
 
 
 def show(rows: List[Dict[str, Any]], metric: str) -> None:

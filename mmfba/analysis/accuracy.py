@@ -1,0 +1,143 @@
+# Copyright (c) mmfba authors.
+"""Accuracy of the arms of a comparison, over several seeds."""
+
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Optional
+
+from .comparison import Comparison
+from .train_and_test import config_hash, train_and_test
+
+ORDER_NOTE = (
+    'vs FBA: an order is claimed only where the means differ by more than two '
+    'standard deviations, those of the arm that varies more.'
+)
+Trained = dict[str, dict[str, Any]]
+
+
+def train_all(
+    comparison: Comparison,
+    work_dir: Path,
+    jobs: int = 1,
+    known: Sequence[dict[str, Any]] = (),
+    progress: Callable[[int, str, Trained], None] = lambda *_: None,
+) -> Trained:
+    """Train and test each arm with each seed.
+
+    Started again it continues: finished runs are read, others resumed.
+
+    Args:
+        comparison (Comparison): The comparison.
+        work_dir (Path): Its runs are in ``ARM/seed<seed>``.
+        jobs (int): Runs side by side, which share the processor's cores.
+            Defaults to 1.
+        known (Sequence[dict]): ``runs`` of earlier results, whatever their
+            arm; those of the same config are not run again. Defaults to ().
+        progress (Callable): Called with the number of runs that are done, the
+            name of the last of them, and what there is to be returned.
+
+    Returns:
+        dict[str, dict]: By name of the arm, if any of its runs succeeded:
+        ``runs``, their ``values`` of the metric, one for each seed, the
+        ``mean`` and ``std`` (of the sample) of these, and the median of
+        ``seconds_per_iter``.
+
+    Raises:
+        SystemExit: If a run fails, after all others are done; at once if the
+            test gives no such metric.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    by_hash = {run['config_hash']: run for run in known}
+    found: dict[str, dict[int, dict[str, Any]]] = {
+        arm.name: {} for arm in comparison.arms
+    }
+    failed: list[str] = []
+    pool = ThreadPoolExecutor(jobs)
+    futures = {}
+    # All arms of one seed first: what there is can be compared early.
+    for seed in comparison.seeds:
+        for arm in comparison.arms:
+            options = [*arm.options, f'randomness.seed={seed}']
+            run = by_hash.get(config_hash(arm.config, options))
+            if run:
+                found[arm.name][seed] = run
+                continue
+            folder = work_dir / arm.folder / f'seed{seed}'
+            args = (arm.config, folder, options, threads)
+            futures[pool.submit(train_and_test, *args)] = seed, arm.name
+    done = sum(map(len, found.values()))
+    progress(done, '', _summaries(found, comparison.metric))
+    try:
+        for future in as_completed(futures):
+            seed, name = futures[future]
+            try:
+                found[name][seed] = future.result()
+            except SystemExit as error:
+                failed.append(f'{name}, seed {seed}: {error}')
+            done += 1
+            summaries = _summaries(found, comparison.metric)
+            progress(done, f'{name}, {seed}', summaries)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if failed:
+        raise SystemExit('\n'.join(failed))
+    return _summaries(found, comparison.metric)
+
+
+def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Whether an arm is better than another, as far as the seeds show.
+
+    An order is claimed only where the means differ by more than two standard
+    deviations, those of the arm that varies more.
+
+    Args:
+        row (dict): ``mean`` and ``std`` of an arm, of a metric that is better
+            the higher it is.
+        reference (dict): Those of the other.
+
+    Returns:
+        str: ``'better'``, ``'worse'`` or ``'no difference shown'``.
+    """
+    stds = [row['std'], reference['std']]
+    gap = row['mean'] - reference['mean']
+    if None in stds or abs(gap) <= 2 * max(stds):
+        return 'no difference shown'
+    return 'better' if gap > 0 else 'worse'
+
+
+def fba_row(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:
+    """The arm named FBA, with which others are compared, if it is trained."""
+    found = [r for r in rows if r['arm'] == 'FBA' and 'mean' in r]
+    return found[0] if found else None
+
+
+def _summaries(
+    found: dict[str, dict[int, dict[str, Any]]], metric: str
+) -> Trained:
+    return {
+        name: _summary([runs[seed] for seed in sorted(runs)], metric)
+        for name, runs in found.items()
+        if runs
+    }
+
+
+def _summary(runs: list[dict[str, Any]], metric: str) -> dict[str, Any]:
+    for run in runs:
+        if metric not in run['metrics']:
+            raise SystemExit(
+                f'metric={metric!r}: the test of {run["config"]} gave '
+                f'{[*run["metrics"]]}'
+            )
+    values = [run['metrics'][metric] for run in runs]
+    return dict(
+        runs=runs,
+        values=values,
+        mean=statistics.fmean(values),
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        seconds_per_iter=statistics.median(
+            run['seconds_per_iter'] for run in runs
+        ),
+    )
