@@ -69,8 +69,9 @@ def test_without_training_there_is_no_order(run, capsys):
     assert 'it needs --train' in capsys.readouterr().err
 
 
-def test_runs_in_the_json_file_are_handed_on(run, tmp_path):
+@pytest.mark.parametrize('option', ['--out', '--known'])
+def test_runs_in_json_files_are_handed_on(run, tmp_path, option):
     known = dict(arm='BP', runs=[dict(arm='BP', mean=95)])
     text = json.dumps(dict(rows=[known, dict(arm='FBA')]))
     (tmp_path / 'r.json').write_text(text)
-    assert '95 ± 0.7' in run('--train', '--out', 'r.json')
+    assert '95 ± 0.7' in run('--train', option, 'r.json')

@@ -12,7 +12,7 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -50,6 +50,13 @@ def main() -> None:
     )
     parser.add_argument('--out', type=Path, help='write a JSON file')
     parser.add_argument(
+        '--known',
+        type=Path,
+        nargs='+',
+        default=[],
+        help='JSON files whose runs of the same config are not run again',
+    )
+    parser.add_argument(
         '--plot', type=Path, help='with --train: write a picture (PNG)'
     )
     parser.add_argument('--note', help='a remark to keep with the results')
@@ -62,7 +69,9 @@ def main() -> None:
         rows = measure_costs(comparison, args.device, args.steps)
     for row, arm in zip(rows, comparison.arms):
         row.update(config=arm.config, options=list(arm.options))
-    known = _known_runs(args.out)
+    known = [run for path in args.known for run in _runs(path)]
+    if args.out and args.out.exists():
+        known += _runs(args.out)
 
     def save(trained: Trained) -> None:
         for row in rows:
@@ -101,10 +110,8 @@ def run_trainings(
         train_all(comparison, work_dir, jobs, known, progress)
 
 
-def _known_runs(out: Optional[Path]) -> List[Dict[str, Any]]:
-    if out is None or not out.exists():
-        return []
-    rows = json.loads(out.read_text())['rows']
+def _runs(results: Path) -> List[Dict[str, Any]]:
+    rows = json.loads(results.read_text())['rows']
     return [run for row in rows for run in row.get('runs', ())]
 
 
