@@ -7,6 +7,7 @@ trained by local learning.
 
 import copy
 import logging
+from importlib import import_module
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -135,6 +136,7 @@ FAMILIES = dict(TASKS, yolov1=('mmdet', YOLOV1, 'LocalSingleStageDetector'))
 def build(task, plain_options=None, seed=0, **local_learning):
     """Build and initialize a model; plain if ``local_learning`` is empty."""
     scope, cfg, local = FAMILIES[task]
+    import_module(scope)  # its name is in the error where it is missing
     DefaultScope._instance_dict.clear()
     init_default_scope(scope)
     from mmengine.registry import MODELS
