@@ -20,7 +20,6 @@ from ddp import (
 from local_models import TASKS, build, data, gradients, raw_data
 from mmengine.hooks import EMAHook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.optim.optimizer import amp_optimizer_wrapper
 from tiny_runner import make_runner
 
 from mmfba.engine.model_wrappers import LocalDistributedDataParallel
@@ -63,11 +62,10 @@ def accumulation_and_clipping(rank):
 def mixed_precision(rank):
     """In bf16, with a scaler; an overflow on one rank skips the step on both.
 
-    MMEngine insists on an accelerator and switches its scaler off without.
+    MMEngine switches its scaler off without an accelerator.
     """
     if not hasattr(torch.amp, 'GradScaler'):  # before PyTorch 2.3
         return
-    amp_optimizer_wrapper.is_cuda_available = lambda: True
     for task in TASKS:
         model = build(task, num_modules=3)
         ddp = LocalDistributedDataParallel(model, bucket_cap_mb=SMALL)

@@ -89,16 +89,11 @@ def train(cfg, begun=None, writes=None):
     with ExitStack() as patches:
         patches.enter_context(patch.object(os, 'fsync', dying_fsync))
         if cfg.optim_wrapper.type.startswith('mmfba.Amp'):
-            # A scaler at work on the CPU, whose presence mmengine is told of.
-            for name, value in dict(
-                is_cuda_available=lambda: True,
-                GradScaler=partial(
-                    torch.amp.GradScaler, 'cpu', init_scale=64.0
-                ),
-            ).items():
-                patches.enter_context(
-                    patch.object(amp_optimizer_wrapper, name, value)
-                )
+            # A scaler at work on the CPU: mmengine's stands aside there.
+            scaler = partial(torch.amp.GradScaler, 'cpu', init_scale=64.0)
+            patches.enter_context(
+                patch.object(amp_optimizer_wrapper, 'GradScaler', scaler)
+            )
         runner.train()
 
 

@@ -1,5 +1,5 @@
 # What the bank does in classification: its timing, its fusion, and SLM, bank
-# or both. The first 10,000 training images, 6 epochs; all test images.
+# or both. The first 10,000 training images, 6 epochs, bfloat16; all test images.
 #
 # Of the valid combinations, those that differ in one thing from
 # 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
@@ -11,13 +11,15 @@ options = [
     'train_cfg.max_epochs=6',
     'train_cfg.val_interval=6',
     'param_scheduler.1.T_max=6',
+    'optim_wrapper.type=mmfba.AmpLocalLearningOptimWrapper',
+    'optim_wrapper.dtype=bfloat16',
 ]
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
 two_pass = f'{local}.timing=two_pass'
 no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
 arms = {
-    'BP': dict(config='configs/bp/resnet32_1xb128-2e_fashion-mnist.py'),
+    'BP': dict(options=['model.local_learning.num_modules=1']),
     'SLM': dict(options=[f'{neck}.fusion=none']),
     'bank, causal, add': dict(options=[*no_slm, f'{neck}.fusion=add']),
     'bank, two_pass, add': dict(

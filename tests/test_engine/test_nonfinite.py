@@ -9,7 +9,6 @@ import torch
 from local_models import build, raw_data
 from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
-from mmengine.optim.optimizer import amp_optimizer_wrapper
 from tiny_runner import make_runner
 
 from mmfba.engine.hooks import FeatureBankHook
@@ -102,9 +101,6 @@ def test_ignores(tmp_path):
     not hasattr(torch.amp, 'GradScaler'), reason='torch 2.1 has none for CPUs'
 )
 def test_a_scaler_skips_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        amp_optimizer_wrapper, 'is_cuda_available', lambda: True
-    )
     model = build('classification', num_modules=3)
     wrapper = build_optim_wrapper(
         model,

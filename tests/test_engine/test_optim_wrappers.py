@@ -92,6 +92,28 @@ def test_bf16_amp_scales_every_loss_alike(task, monkeypatch):
         assert error < 0.05, name
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU')
+def test_a_cpu_trains_in_bfloat16_alone():
+    model = build('classification', num_modules=3)
+    for dtype in (None, 'float16', torch.float16):
+        with pytest.raises(ValueError, match="on a CPU choose 'bfloat16'"):
+            AmpLocalLearningOptimWrapper(optimizer=_sgd(model), dtype=dtype)
+    wrapper = AmpLocalLearningOptimWrapper(
+        optimizer=_sgd(model), dtype=torch.bfloat16
+    )
+    before = copy.deepcopy(model.backbone.conv1.weight)
+    types = set()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(
+                lambda *args: types.add(args[-1].dtype)
+            )
+    _steps(model, wrapper, 'classification', 1, size=128)
+    assert types == {torch.bfloat16}
+    assert not before.equal(model.backbone.conv1.weight)
+    assert not amp_optimizer_wrapper.is_cuda_available()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 @tasks
 def test_fp16_scaler_on_a_gpu(task):

@@ -1,5 +1,11 @@
 # Copyright (c) mmfba authors.
+from typing import Optional, Union
+from unittest.mock import patch
+
+import torch
+from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import Tensor
 
 from mmfba.registry import OPTIM_WRAPPERS
@@ -12,8 +18,36 @@ class AmpLocalLearningOptimWrapper(LocalBackward, AmpOptimWrapper):
     """Mixed-precision twin of :class:`LocalLearningOptimWrapper`.
 
     All losses of a step go through one gradient scaler, so that a step is
-    skipped as a whole when a gradient overflows.
+    skipped as a whole when a gradient overflows. Also runs on a CPU, in
+    bfloat16, where it halves the time on processors that compute in it.
+
+    Args:
+        dtype (str | torch.dtype, optional): Type that the forward computes
+            in. Defaults to None, PyTorch's choice: float16 on a GPU.
+        **kwargs: Of :class:`LocalBackward` and the plain wrapper.
+
+    Raises:
+        ValueError: If there is but a CPU, and ``dtype`` is not bfloat16.
     """
+
+    def __init__(
+        self,
+        *args,
+        dtype: Optional[Union[str, torch.dtype]] = None,
+        **kwargs,
+    ) -> None:
+        if get_device() != 'cpu':
+            super().__init__(*args, dtype=dtype, **kwargs)
+            return
+        if dtype not in ('bfloat16', torch.bfloat16):
+            raise ValueError(
+                f"optim_wrapper.dtype={dtype!r}: on a CPU choose 'bfloat16'"
+            )
+        # MMEngine insists on an accelerator, which PyTorch does not need.
+        with patch.object(
+            amp_optimizer_wrapper, 'is_cuda_available', lambda: True
+        ):
+            super().__init__(*args, dtype=dtype, **kwargs)
 
     def _propagate(self, loss: Tensor) -> None:
         self.loss_scaler.scale(loss).backward()
