@@ -1,8 +1,8 @@
 # Classification, ResNet-32 and K=16: BP, FBA and its peers, each in the
 # variant of the FBA paper's table 1 where it is there; AugLocal counts K as
 # its authors do, less its depth. 10,000 images, 6 epochs, in bfloat16, which
-# halves the time on a CPU; mmengine's wrapper does not run there, so BP is K=1,
-# which is the same.
+# halves the time on a CPU; mmengine's wrapper does not run there, so BP is
+# K=1, which is the same.
 metric = 'accuracy/top1'
 shape = (32, 32)
 options = [

@@ -1,5 +1,5 @@
 # What the bank does in classification: its timing, its fusion, and SLM, bank
-# or both. The first 10,000 training images, 6 epochs, bfloat16; all test images.
+# or both. The first 10,000 training images, 6 epochs, bfloat16.
 #
 # Of the valid combinations, those that differ in one thing from
 # 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
