@@ -74,7 +74,10 @@ def train_all(
         for future in as_completed(futures):
             seed, name = futures[future]
             try:
-                found[name][seed] = future.result()
+                run = future.result()
+                # Where it lies on this machine is no result.
+                run.pop('checkpoint', None)
+                found[name][seed] = run
             except SystemExit as error:
                 failed.append(f'{name}, seed {seed}: {error}')
             done += 1

@@ -32,6 +32,7 @@ def calls(monkeypatch):
         value += 0.5 * options[-1].endswith('6')
         return dict(
             config=config,
+            checkpoint=str(folder / 'epoch_1.pth'),
             config_hash=config_hash(config, options),
             metrics=dict(mAP=value),
             seconds_per_iter=value,
@@ -56,6 +57,7 @@ def test_each_arm_is_trained_with_each_seed(comparison, calls, tmp_path):
     ]
     assert [done for done, _ in finished] == [0, 1, 2, 3, 4]
     assert found['BP']['values'] == [0.5, 1.0]
+    assert str(tmp_path / 'BP') not in str(found)
     assert found['K = 4!']['mean'] == 0.5
     assert found['BP']['std'] == statistics.stdev([0.5, 1.0])
 
