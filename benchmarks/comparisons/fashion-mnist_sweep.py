@@ -1,5 +1,6 @@
 # What the bank does in classification: its timing, its fusion, and SLM, bank
-# or both. The first 10,000 training images, 6 epochs, bfloat16.
+# or both; and smaller SLMs. The first 10,000 training images, 6 epochs,
+# bfloat16.
 #
 # Of the valid combinations, those that differ in one thing from
 # 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
@@ -20,7 +21,9 @@ two_pass = f'{local}.timing=two_pass'
 no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
 arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
-    'SLM': dict(options=[f'{neck}.fusion=none']),
+    'SLM': dict(),  # the default
+    'SLM, half as wide': dict(options=[f'{neck}.channel_ratio=0.5']),
+    'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
     'bank, causal, add': dict(options=[*no_slm, f'{neck}.fusion=add']),
     'bank, two_pass, add': dict(
         options=[*no_slm, two_pass, f'{neck}.fusion=add']
