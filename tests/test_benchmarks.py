@@ -48,9 +48,11 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     costs.update(peak_ratio=1, flops_ratio=1)
     means = dict(BP=0.7, FBA=0.5, DGL=0.46, greedy=0.45)
     rows = [
-        dict(costs, arm=arm, mean=mean, std=0.02)
+        dict(costs, arm=arm, mean=mean, std=0.02, values=[mean] * 2)
         for arm, mean in means.items()
     ]
+    rows[1]['values'] = [0.5]  # broken off after this
+    rows.append(dict(costs, arm='PredSim'))
     result = dict(metric='m', seeds=[0, 1], rows=rows)
     from rendering import comparison
 
@@ -60,6 +62,8 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     assert '| FBA | 1 | 0.500 ± 0.020 |  |' in table
     assert '| DGL | 1 | 0.460 ± 0.020 | no difference shown |' in table
     assert '| greedy | 1 | 0.450 ± 0.020 | worse |' in table
+    assert '| PredSim | 1 | not run |  |' in table
+    assert 'So far 0 to 2 of them' in table
     assert 'images/x.png' in comparison.accuracy_plot('x', None)
     assert (tmp_path / 'docs/images/x.png').stat().st_size > 5000
 

@@ -22,7 +22,8 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
         '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     for row in result['rows']:
-        verdict = order(row, fba) if fba and row is not fba else ''
+        compared = fba and row is not fba and 'mean' in row
+        verdict = order(row, fba) if compared else ''
         rows.append(
             f'| {row["arm"]} | {row["num_modules"]} | {accuracy(row, metric)} '
             f'| {verdict} | {row["aux_parameters"]:,} | '

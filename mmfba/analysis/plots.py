@@ -122,7 +122,8 @@ def plot_accuracy(
     Error bars are the standard deviation over the seeds.
 
     Args:
-        rows (List[Dict[str, Any]]): Of a trained comparison.
+        rows (List[Dict[str, Any]]): Of a comparison; arms that are not
+            trained are left out.
         metric (str): Name of the metric.
         path (str): The image file to write.
 
@@ -132,6 +133,7 @@ def plot_accuracy(
     figure = Figure(figsize=(9, 4.2), dpi=100, layout='constrained')
     panels = figure.subplots(1, 2, sharey=True)
     keys = ('peak_ratio', 'flops_ratio')
+    rows = [row for row in rows if 'mean' in row]
     for axes, key in zip(panels, keys):
         for i, row in enumerate(rows):
             point = (row[key], row['mean'])
