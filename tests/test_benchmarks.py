@@ -63,7 +63,8 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     assert '| DGL | 1 | 0.460 ± 0.020 | no difference shown |' in table
     assert '| greedy | 1 | 0.450 ± 0.020 | worse |' in table
     assert '| PredSim | 1 | not run |  |' in table
-    assert 'So far 0 to 2 of them' in table
+    assert 'Not complete: 0 to 2 of 2 seeds.' in table
+    assert 'Mean and' not in table
     assert 'images/x.png' in comparison.accuracy_plot('x', None)
     assert (tmp_path / 'docs/images/x.png').stat().st_size > 5000
 

@@ -31,10 +31,10 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
             f'{row["flops_ratio"]:.2f} |'
         )
     runs = 'One seed.'
-    if seeds > 1:
-        runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
     if run != {seeds}:
-        runs += f' So far {min(run)} to {max(run)} of them were run for each.'
+        runs = f'Not complete: {min(run)} to {max(run)} of {seeds} seeds.'
+    elif seeds > 1:
+        runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
     note = f'{runs} Rest: what a step adds to weights, optimizer state and '
     return '\n'.join([*rows, '', note + 'batch.', origin(result)])
 

@@ -19,7 +19,7 @@ class AmpLocalLearningOptimWrapper(LocalBackward, AmpOptimWrapper):
 
     All losses of a step go through one gradient scaler, so that a step is
     skipped as a whole when a gradient overflows. Also runs on a CPU, in
-    bfloat16, where it halves the time on processors that compute in it.
+    bfloat16, which takes less time on processors that compute in it.
 
     Args:
         dtype (str | torch.dtype, optional): Type that the forward computes
