@@ -5,6 +5,7 @@ import re
 
 from rendering import TABLES
 from rendering.common import ROOT
+from rendering.paper import measured_column
 
 PAGES = (
     'README.md',
@@ -14,6 +15,8 @@ PAGES = (
     'docs/memory.md',
     'docs/understanding.md',
 )
+PEERS = ('auglocal', 'dgl', 'greedy', 'infopro', 'man', 'predsim')
+"""Folders of configs with tables whose last column is measured."""
 
 
 def main() -> None:
@@ -21,6 +24,9 @@ def main() -> None:
     for page in PAGES:
         path = ROOT / page
         path.write_text(render(path.read_text()))
+    for folder in PEERS:
+        path = ROOT / f'configs/{folder}/README.md'
+        path.write_text(measured_column(path.read_text(), folder))
 
 
 def render(text: str) -> str:

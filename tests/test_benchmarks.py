@@ -31,6 +31,32 @@ def test_tables_are_those_of_the_committed_results(page, render):
     assert render.render(text) == text
 
 
+def test_measured_column_of_peers_is_that_of_the_committed_results(render):
+    for folder in render.PEERS:
+        text = (ROOT / f'configs/{folder}/README.md').read_text()
+        assert render.measured_column(text, folder) == text
+
+
+def test_measured_column_takes_what_a_config_gave(
+    render, tmp_path, monkeypatch
+):
+    shared = ['train_cfg.max_epochs=6']
+    rows = [
+        dict(config='configs/dgl/a.py', options=shared, mean=0.5, std=0.02),
+        dict(config='configs/dgl/b.py', options=[*shared, 'x=1'], mean=0.6),
+        dict(config='configs/dgl/c.py', options=shared),
+    ]
+    result = dict(metric='coco/bbox_mAP', rows=rows)
+    from rendering import paper
+
+    _results(paper, tmp_path, monkeypatch, 'comparisons', result)
+    text = ''.join(f'| [{x}]({x}.py) | data | - | old |\n' for x in 'abc')
+    a, b, c = render.measured_column(text, 'dgl').splitlines()
+    assert a.startswith('| [a](a.py) | data | - | mAP 0.500 ± 0.020 ([options')
+    assert 'comparisons/x.py' in a
+    assert [b[-11:], c[-11:]] == ['| not run |'] * 2
+
+
 ORIGIN = dict(command='c', date='d', device='cpu', machine='m', torch='2')
 
 

@@ -15,15 +15,6 @@ METRICS = {
 """Name, decimals and unit of each main metric."""
 
 
-def measured(metrics: Dict[str, Any]) -> str:
-    """The main metric of a run, formatted."""
-    return ', '.join(
-        f'{name} {metrics[key]:.{decimals}f}{unit}'
-        for key, (name, decimals, unit) in METRICS.items()
-        if key in metrics
-    )
-
-
 def accuracy(row: Dict[str, Any], metric: str) -> str:
     """Mean and standard deviation of a row of a comparison."""
     if 'mean' not in row:
@@ -42,8 +33,3 @@ def origin(result: Dict[str, Any]) -> str:
         f'`{result["command"]}`, {result["date"]}, {result["device"]} '
         f'({result["machine"]}), torch {result["torch"]}.{note}'
     )
-
-
-def link(config: str) -> str:
-    """A link to a config that works from every page on the web."""
-    return f'`{Path(config).stem}`'

@@ -2,6 +2,7 @@
 """The tables of the paper."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -62,29 +63,54 @@ def costs(
 
 
 def measured_costs() -> List[Dict[str, Any]]:
-    """The rows of each comparison that are a config as it is."""
+    """The rows of each comparison that are a config with no other options
+    than those of all arms."""
     return [
-        {
-            config_key(row): row
-            for row in json.loads(path.read_text())['rows']
-            if not row['options']
-        }
-        for path in sorted((RESULTS / 'comparisons').glob('*.json'))
+        {config_key(row): row for row in _plain_rows(result)}
+        for result in _results().values()
     ]
 
 
 def measured_accuracy() -> Dict[str, str]:
-    """What the trainings of a config as it is gave."""
+    """What the trainings of these gave, by folder and name of the config."""
     found = {}
-    for path in sorted((RESULTS / 'comparisons').glob('*.json')):
-        result = json.loads(path.read_text())
+    for name, result in _results().items():
         metric = result['metric']
-        for row in result['rows']:
-            if 'mean' in row and not row['options']:
-                name, _, unit = METRICS.get(metric, (metric, 3, ''))
-                text = f'{name} {accuracy(row, metric)}{unit}'
-                found[config_key(row)] = text
+        for row in _plain_rows(result):
+            if 'mean' not in row:
+                continue
+            measure, _, unit = METRICS.get(metric, (metric, 3, ''))
+            text = f'{measure} {accuracy(row, metric)}{unit}'
+            if row['options']:
+                path = f'../../benchmarks/comparisons/{name}.py'
+                text += f' ([options]({path}))'
+            found[config_key(row)] = text
     return found
+
+
+def measured_column(text: str, folder: str) -> str:
+    """Write the last column of a folder's table of configs anew."""
+    trained = measured_accuracy()
+
+    def row(match: 're.Match[str]') -> str:
+        start, config = match.groups()
+        return f'{start}{trained.get(f"{folder}/{config}", "not run")} |'
+
+    pattern = r'^(\| \[([\w.-]+)\]\(\2\.py\) \|.* \| )[^|]* \|$'
+    return re.sub(pattern, row, text, flags=re.M)
+
+
+def _results() -> Dict[str, Dict[str, Any]]:
+    return {
+        path.stem: json.loads(path.read_text())
+        for path in sorted((RESULTS / 'comparisons').glob('*.json'))
+    }
+
+
+def _plain_rows(result: Dict[str, Any]) -> List[Dict[str, Any]]:
+    rows = result['rows']
+    shared = set.intersection(*(set(row['options']) for row in rows))
+    return [row for row in rows if set(row['options']) == shared]
 
 
 def config_key(row: Dict[str, Any]) -> str:

@@ -3,7 +3,18 @@
 
 import json
 
-from .common import RESULTS, link, measured, origin
+from mmfba.analysis.accuracy import ORDER_NOTE, order
+
+from .common import METRICS, RESULTS, accuracy, origin
+
+SUMMARY = {
+    'ResNet-32, Fashion-MNIST': 'fashion-mnist_peers',
+    'RetinaNet-R18, digit scenes': 'digit-scenes_peers',
+    'YOLOv1-R18, digit scenes': 'digit-scenes_yolov1',
+    'small EDSR x2, photographs': 'photographs_peers',
+}
+"""The comparison of BP and FBA in each task."""
+RATIOS = ('peak_ratio', 'activation_ratio', 'flops_ratio')
 
 
 def demo_table(*_) -> str:
@@ -32,22 +43,30 @@ def demo_table(*_) -> str:
 
 
 def results_table(*_) -> str:
-    """Accuracy of all other comparisons."""
-    rows = ['| config | measured | s / iter |', '| --- | --- | --- |']
+    """BP and FBA in each task, over seeds."""
+    rows = [
+        '| network, data | BP | FBA | FBA vs BP | K | peak / BP | rest / BP | '
+        'FLOPs / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ]
     origins = []
-    for path in sorted(RESULTS.glob('*.json')):
-        result = json.loads(path.read_text())
-        if path.stem == 'demo':
-            rows += [
-                f'| {link(row["config"])} | mAP {row["map"]:.3f} | '
-                f'{row["seconds_per_iter"]:.2f} |'
-                for row in result['rows']
-            ]
+    for title, name in SUMMARY.items():
+        path = RESULTS / f'comparisons/{name}.json'
+        if not path.exists():
+            rows.append(f'| {title} |' + ' not run |' * 7)
             continue
-        rows += [
-            f'| {link(row["config"])} | {measured(row["metrics"])} | '
-            f'{row["seconds_per_iter"]:.2f} |'
-            for row in result['rows']
+        result = json.loads(path.read_text())
+        arms = {row['arm']: row for row in result['rows']}
+        bp, fba, metric = arms['BP'], arms['FBA'], result['metric']
+        measure, _, unit = METRICS[metric]
+        cells = [
+            title,
+            f'{measure} {accuracy(bp, metric)}{unit}',
+            f'{measure} {accuracy(fba, metric)}{unit}',
+            order(fba, bp) if 'mean' in fba and 'mean' in bp else '',
+            str(fba['num_modules']),
+            *(f'{fba[key]:.2f}' for key in RATIOS),
         ]
-        origins.append(f'{path.stem}: {origin(result)}')
-    return '\n'.join(rows + [''] + origins)
+        rows.append(f'| {" | ".join(cells)} |')
+        origins.append(f'{title}: {origin(result)}')
+    return '\n'.join([*rows, '', ORDER_NOTE, *origins])

@@ -12,7 +12,7 @@ from .comparison import Comparison
 from .train_and_test import config_hash, train_and_test
 
 ORDER_NOTE = (
-    'vs FBA: an order is claimed only where the means differ by more than two '
+    'An order is claimed only where the means differ by more than two '
     'standard deviations, those of the arm that varies more.'
 )
 Trained = dict[str, dict[str, Any]]
