@@ -52,6 +52,25 @@ def test_stage_chain_has_a_block_for_each_remaining_stage(cut, expected):
 
 
 @pytest.mark.parametrize(
+    'cut, expected',
+    [
+        ('stem', {1: [1], 2: [2], 3: [2], 4: [2]}),
+        ('layer1.0', {2: [2], 3: [2], 4: [2]}),
+        ('layer1.1', {2: [2], 3: [2], 4: [2]}),
+        ('layer3.0', {4: [2]}),
+        ('layer4.0', {4: [1]}),
+    ],
+)
+def test_later_stages_leaves_out_the_cuts_own(cut, expected):
+    spec = make_spec(RESNET_18, cut)
+    slm = make_slm(spec, 'later_stages', 1.0, 1)
+    assert strides(slm) == expected
+    x = torch.rand(2, spec.cut.channels, 64 // spec.cut.stride, 32)
+    *_, made = slm(x).values()
+    assert made.shape[:3] == (2, 128, 2)
+
+
+@pytest.mark.parametrize(
     'cut, stage',
     [('stem', 1), ('layer1.1', 1), ('layer2.0', 2), ('layer2.1', 2)],
 )

@@ -9,6 +9,7 @@ from specs import filled_bank, make_spec, record_inputs, run_units
 from mmfba.local import INPUT
 from mmfba.models import build_chain
 from mmfba.models.auxiliary import SLMFPN
+from mmfba.models.auxiliary.necks.slm import MODES
 
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 BACKBONE.train()
@@ -79,7 +80,7 @@ def main_sizes(name, features):
 
 @pytest.mark.parametrize('fusion', ['add', 'none'])
 @pytest.mark.parametrize('timing', ['causal', 'two_pass'])
-@pytest.mark.parametrize('mode', ['stage_chain', 'stage_tail'])
+@pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('name', NECKS)
 @pytest.mark.parametrize(
     'cut', ['stem', 'layer1.1', 'layer2.0', 'layer2.1', 'layer3.1', 'layer4.0']
@@ -96,7 +97,7 @@ def test_levels_are_those_of_the_main_neck(cut, name, mode, timing, fusion):
 
 
 @pytest.mark.parametrize('fusion', ['add', 'none'])
-@pytest.mark.parametrize('mode', ['stage_chain', 'stage_tail'])
+@pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('cut', ['stem', 'layer2.0', 'layer3.1'])
 def test_levels_of_images_that_are_not_padded(cut, mode, fusion):
     neck = make(cut, mode=mode, fusion=fusion)
@@ -127,10 +128,22 @@ def record_outputs(module):
     return calls
 
 
-@pytest.mark.parametrize('cut, expected', CHAIN.items())
+# The feature at the cut stands for its own stage.
+LATER = dict(
+    CHAIN,
+    **{
+        'layer2.0': [None, 'layer2.0', 'slm', 'slm'],
+        'layer3.0': [None, 'layer2.1', 'layer3.0', 'slm'],
+    },
+)
+CASES = [('stage_chain', *case) for case in CHAIN.items()]
+CASES += [('later_stages', *case) for case in LATER.items()]
+
+
+@pytest.mark.parametrize('mode, cut, expected', CASES)
 @pytest.mark.parametrize('fusion', ['add', 'none'])
-def test_stage_chain_causal(cut, expected, fusion):
-    neck = make(cut, fusion=fusion)
+def test_levels_in_one_pass(mode, cut, expected, fusion):
+    neck = make(cut, fusion=fusion, mode=mode)
     banked = tuple(n for n in expected if n not in (None, 'slm', cut))
     read = tuple(n for n in neck.reads if n != INPUT)
     assert read == (banked if fusion == 'add' else ())
@@ -156,7 +169,7 @@ def test_stage_chain_widths():
     assert [len(blocks) for blocks in neck.slm.stages.values()] == [2, 2]
 
 
-@pytest.mark.parametrize('mode', ['stage_chain', 'stage_tail'])
+@pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('cut', ['stem', 'layer1.1', 'layer2.0', 'layer3.1'])
 def test_backbone_that_returns_only_what_is_read(cut, mode):
     backbone = ResNet(18, base_channels=8, out_indices=(1, 2, 3))
@@ -269,7 +282,7 @@ def test_out_channels(main, option, expected):
 
 def test_main_config_is_left_alone():
     cfg = neck_cfg('retinanet')
-    for mode in ('stage_chain', 'stage_tail'):
+    for mode in MODES:
         make('stem', neck=cfg, mode=mode)
     assert cfg == neck_cfg('retinanet')
 
@@ -285,7 +298,7 @@ def test_gradient_reaches_the_cut_and_the_bank_gets_none():
     assert all(p.grad is not None for p in neck.parameters())
 
 
-@pytest.mark.parametrize('mode', ['stage_chain', 'stage_tail'])
+@pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('kind', ['FPN', 'mmdet.FPN'])
 def test_type_of_the_neck_with_and_without_scope(mode, kind):
     cfg = dict(neck_cfg('retinanet'), type=kind)

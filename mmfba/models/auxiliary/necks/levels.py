@@ -86,9 +86,9 @@ def plan_levels(
     """
     outputs = _outputs(spec)
     levels = [_level(spec, s, name, made, bank) for s, name in outputs]
-    if mode == 'stage_chain':
+    if mode != 'stage_tail':
         return LevelPlan(levels)
-    # stage_tail: the SLM makes the stage of the cut only.
+    # The SLM makes the stage of the cut only.
     tail = next(iter(made))
     read = read_stages(spec)
     deeper = {name for stage, name in outputs if name and stage > tail}
@@ -149,8 +149,9 @@ def _level(
         return Level(feature, 'unread', feature.channels)
     if stage in made:
         return Level(feature, 'slm', made[stage], fused=name in bank)
-    if name == spec.cut.name:
-        return Level(feature, 'cut', feature.channels)
+    if stage == spec.cut.stage:
+        # Complete, or in mode ``later_stages`` not: it stands for its stage.
+        return Level(feature, 'cut', spec.cut.channels)
     source = 'bank' if name in bank else 'zeros'
     return Level(feature, source, feature.channels)
 

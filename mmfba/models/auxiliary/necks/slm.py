@@ -8,7 +8,7 @@ from ...chains.residual import forward_blocks
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 
-MODES = ('stage_chain', 'stage_tail')
+MODES = ('stage_chain', 'later_stages', 'stage_tail')
 
 
 class SLM(BaseModule):
@@ -78,6 +78,8 @@ def slm_stages(spec: UnitSpec, mode: str) -> Tuple[int, ...]:
 
     - ``stage_chain`` (S2 eq. 4): one block for every stage that is not
       complete at the cut, each with the stride of its stage;
+    - ``later_stages``: the same without the cut's own stage, whose largest
+      maps cost most; in the last stage a block of that one;
     - ``stage_tail`` (S1 eq. 2): one block of the cut's own stage, stride 1.
       At the stem, which belongs to no stage, the block is of stage 1.
 
@@ -92,6 +94,9 @@ def slm_stages(spec: UnitSpec, mode: str) -> Tuple[int, ...]:
         raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
     if mode == 'stage_chain':
         return spec.remaining_stages
+    if mode == 'later_stages':
+        left = spec.remaining_stages
+        return tuple(s for s in left if s > spec.cut.stage) or left
     return (max(spec.cut.stage, 1),)
 
 
