@@ -1,6 +1,7 @@
 _base_ = '../bp/resnet32_1xb1024-400e_svhn.py'
 model = dict(
-    type='mmfba.LocalImageClassifier', local_learning=dict(num_modules=16)
+    type='mmfba.LocalImageClassifier',
+    local_learning=dict(num_modules=16, loss_weight=4.0),
 )
 optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
 default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -25,7 +25,8 @@ paper = dict(
     s1=dict(
         # It ends at the width of the cut's stage, not at the main head's.
         classification=dict(
-            auxiliary=dict(neck=dict(mode='stage_tail', fusion='add'))
+            loss_weight=1.0,
+            auxiliary=dict(neck=dict(mode='stage_tail', fusion='add')),
         ),
         detection=dict(
             auxiliary=dict(
@@ -36,7 +37,13 @@ paper = dict(
         super_resolution=dict(auxiliary=shared),
     ),
     s2=dict(
-        classification=dict(auxiliary=shared),
+        classification=dict(
+            loss_weight=1.0,
+            auxiliary=dict(
+                neck=dict(mode='stage_chain', fusion='add'),
+                head=dict(mode='shared'),
+            ),
+        ),
         detection=dict(
             auxiliary=dict(
                 neck=dict(fpn, mode='stage_chain'), head=dict(mode='shared')

@@ -15,7 +15,7 @@ from ..options import LocalLearningOptions
 
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.SLMNeck', fusion='none'),
+    neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='none'),
     head=dict(type='mmfba.TaskHead', mode='copy'),
 )
 
