@@ -191,8 +191,9 @@ def test_paper_recipe_only_changes_what_the_paper_says(path):
     if path.stem.endswith('_coco'):
         assert cfg.optim_wrapper.optimizer.lr == 1e-4
         cfg.optim_wrapper.optimizer.lr = default.optim_wrapper.optimizer.lr
+    assert cfg.model.local_learning.get('loss_weight', 1.0) == 1.0
     # Apart from these all is the default's.
-    for key in ('taps', 'auxiliary', 'partition'):
+    for key in ('taps', 'auxiliary', 'partition', 'loss_weight'):
         for local in (cfg, default):
             local.model.local_learning.pop(key, None)
     names = {'paper', 'recipe', 'experiment_name', 'work_dir', 'x2'}
