@@ -33,6 +33,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
             holds the pooled features of the cuts, and ``fusion='none'``
             leaves it unread: an auxiliary classifier that is told
             what earlier modules know trains its own module less.
+            The SLM has ``mode='later_stages'``.
         **kwargs: Of the plain classifier.
 
     Examples:

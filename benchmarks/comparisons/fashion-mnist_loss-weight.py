@@ -1,0 +1,40 @@
+# The weight of the local losses, for FBA and for the two peers that come
+# nearest to it. With SGD it is a learning rate of the local modules.
+metric = 'accuracy/top1'
+shape = (32, 32)
+options = [
+    'train_dataloader.dataset.indices=10000',
+    'train_cfg.max_epochs=6',
+    'train_cfg.val_interval=6',
+    'param_scheduler.1.T_max=6',
+    'optim_wrapper.type=mmfba.AmpLocalLearningOptimWrapper',
+    'optim_wrapper.dtype=bfloat16',
+]
+seeds = [0]
+weight = 'model.local_learning.loss_weight'
+fba = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
+dgl = 'configs/dgl/dgl-auglocal-k16_resnet32_1xb128-2e_fashion-mnist.py'
+auglocal = (
+    'configs/auglocal/auglocal-d2-k14_resnet32_1xb128-2e_fashion-mnist.py'
+)
+arms = {
+    'BP': dict(config=fba, options=['model.local_learning.num_modules=1']),
+    'BP, lr 0.2': dict(
+        config=fba,
+        options=[
+            'model.local_learning.num_modules=1',
+            'optim_wrapper.optimizer.lr=0.2',
+        ],
+    ),
+    'FBA, 1': dict(config=fba, options=[f'{weight}=1.0']),
+    'FBA, 2': dict(config=fba, options=[f'{weight}=2.0']),
+    'FBA': dict(config=fba),  # 4, the default of this config
+    'FBA, 8': dict(config=fba, options=[f'{weight}=8.0']),
+    'DGL, 1': dict(config=dgl),
+    'DGL, 2': dict(config=dgl, options=[f'{weight}=2.0']),
+    'DGL, 4': dict(config=dgl, options=[f'{weight}=4.0']),
+    'AugLocal, 1': dict(config=auglocal),
+    'AugLocal, 2': dict(config=auglocal, options=[f'{weight}=2.0']),
+    'AugLocal, 4': dict(config=auglocal, options=[f'{weight}=4.0']),
+}
+del weight, fba, dgl, auglocal
