@@ -23,7 +23,7 @@ arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
     'SLM': dict(),  # the default
     'SLM, half as wide': dict(options=[f'{neck}.channel_ratio=0.5']),
-    'SLM, later_stages': dict(options=[f'{neck}.mode=later_stages']),
+    'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
     'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
     'bank, causal, add': dict(options=[*no_slm, f'{neck}.fusion=add']),
     'bank, two_pass, add': dict(

@@ -24,7 +24,8 @@ class SLMFPN(PyramidNeck):
     It completes the backbone's outputs and hands them to a copy of the main
     network's neck: levels of earlier stages come from the bank, the level of
     a stage that ends at the cut is the cut's feature, later ones are made by
-    the SLM. In mode ``stage_tail`` the SLM makes the level of the cut's own
+    the SLM. In mode ``later_stages`` the cut's feature also stands for a
+    stage that is not complete. In mode ``stage_tail`` the SLM makes the level of the cut's own
     stage, and the stride-2 convs of the local FPN make the deeper ones.
 
     A level that the SLM makes and the bank holds too (timing ``two_pass``)
