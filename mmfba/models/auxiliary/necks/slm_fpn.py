@@ -25,8 +25,9 @@ class SLMFPN(PyramidNeck):
     network's neck: levels of earlier stages come from the bank, the level of
     a stage that ends at the cut is the cut's feature, later ones are made by
     the SLM. In mode ``later_stages`` the cut's feature also stands for a
-    stage that is not complete. In mode ``stage_tail`` the SLM makes the level of the cut's own
-    stage, and the stride-2 convs of the local FPN make the deeper ones.
+    stage that is not complete. In mode ``stage_tail`` the SLM makes the level
+    of the cut's own stage, and the stride-2 convs of the local FPN make the
+    deeper ones.
 
     A level that the SLM makes and the bank holds too (timing ``two_pass``)
     is fused. With fusion ``none`` no feature of the bank is read; levels that
