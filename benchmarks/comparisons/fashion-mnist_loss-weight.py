@@ -1,15 +1,6 @@
 # The weight of the local losses, for FBA and for the two peers that come
 # nearest to it. With SGD it is a learning rate of the local modules.
-metric = 'accuracy/top1'
-shape = (32, 32)
-options = [
-    'train_dataloader.dataset.indices=10000',
-    'train_cfg.max_epochs=6',
-    'train_cfg.val_interval=6',
-    'param_scheduler.1.T_max=6',
-    'optim_wrapper.type=mmfba.AmpLocalLearningOptimWrapper',
-    'optim_wrapper.dtype=bfloat16',
-]
+_base_ = './_base_/fashion-mnist_10k.py'
 seeds = [0]
 weight = 'model.local_learning.loss_weight'
 fba = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'

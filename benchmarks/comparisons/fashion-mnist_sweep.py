@@ -1,20 +1,10 @@
 # What the bank does in classification: its timing, its fusion, and SLM, bank
-# or both; and smaller SLMs. The first 10,000 training images, 6 epochs,
-# bfloat16.
+# or both; and other SLMs.
 #
 # Of the valid combinations, those that differ in one thing from
 # 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
-metric = 'accuracy/top1'
-shape = (32, 32)
+_base_ = './_base_/fashion-mnist_10k.py'
 config = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
-options = [
-    'train_dataloader.dataset.indices=10000',
-    'train_cfg.max_epochs=6',
-    'train_cfg.val_interval=6',
-    'param_scheduler.1.T_max=6',
-    'optim_wrapper.type=mmfba.AmpLocalLearningOptimWrapper',
-    'optim_wrapper.dtype=bfloat16',
-]
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
 two_pass = f'{local}.timing=two_pass'

@@ -1,11 +1,5 @@
 # Super-resolution x2 of a small EDSR: BP, FBA and greedy learning.
-metric = 'photographs/PSNR'
-shape = (24, 24)
-options = [
-    'model.generator.mid_channels=32',
-    'model.generator.num_blocks=8',
-    'train_dataloader.dataset.pipeline.3.gt_patch_size=48',
-]
+_base_ = './_base_/photographs_small.py'
 arms = {
     'BP': dict(config='configs/bp/edsr_x2c64b16_1xb16-2k_photographs.py'),
     'FBA': dict(

@@ -2,14 +2,8 @@
 #
 # The timing has no arm: the bank holds the first conv's map, which is there
 # before any auxiliary network runs, so that two_pass gives the same features.
-metric = 'photographs/PSNR'
-shape = (24, 24)
+_base_ = './_base_/photographs_small.py'
 config = 'configs/fba/fba-k4_edsr_x2c64b16_1xb16-2k_photographs.py'
-options = [
-    'model.generator.mid_channels=32',
-    'model.generator.num_blocks=8',
-    'train_dataloader.dataset.pipeline.3.gt_patch_size=48',
-]
 neck = 'model.local_learning.auxiliary.neck'
 arms = {
     'BP': dict(config='configs/bp/edsr_x2c64b16_1xb16-2k_photographs.py'),

@@ -40,8 +40,7 @@ paper = dict(
         classification=dict(
             loss_weight=1.0,
             auxiliary=dict(
-                neck=dict(mode='stage_chain', fusion='add'),
-                head=dict(mode='shared'),
+                shared, neck=dict(mode='stage_chain', fusion='add')
             ),
         ),
         detection=dict(

@@ -28,19 +28,24 @@ def strides(slm):
 
 
 @pytest.mark.parametrize(
-    'cut, expected',
+    'mode, cut, expected',
     [
-        ('stem', {1: [1], 2: [2], 3: [2], 4: [2]}),
-        ('layer1.0', {1: [1], 2: [2], 3: [2], 4: [2]}),
-        ('layer1.1', {2: [2], 3: [2], 4: [2]}),
-        ('layer3.0', {3: [1], 4: [2]}),
-        ('layer3.1', {4: [2]}),
-        ('layer4.0', {4: [1]}),
+        ('stage_chain', 'stem', {1: [1], 2: [2], 3: [2], 4: [2]}),
+        ('stage_chain', 'layer1.0', {1: [1], 2: [2], 3: [2], 4: [2]}),
+        ('stage_chain', 'layer1.1', {2: [2], 3: [2], 4: [2]}),
+        ('stage_chain', 'layer3.0', {3: [1], 4: [2]}),
+        ('stage_chain', 'layer3.1', {4: [2]}),
+        ('stage_chain', 'layer4.0', {4: [1]}),
+        ('later_stages', 'stem', {1: [1], 2: [2], 3: [2], 4: [2]}),
+        ('later_stages', 'layer1.0', {2: [2], 3: [2], 4: [2]}),
+        ('later_stages', 'layer1.1', {2: [2], 3: [2], 4: [2]}),
+        ('later_stages', 'layer3.0', {4: [2]}),
+        ('later_stages', 'layer4.0', {4: [1]}),
     ],
 )
-def test_stage_chain_has_a_block_for_each_remaining_stage(cut, expected):
+def test_has_a_block_for_each_stage_of_its_mode(mode, cut, expected):
     spec = make_spec(RESNET_18, cut)
-    slm = make_slm(spec, 'stage_chain', 1.0, 1)
+    slm = make_slm(spec, mode, 1.0, 1)
     assert strides(slm) == expected
     x = torch.rand(2, spec.cut.channels, 64 // spec.cut.stride, 32)
     made = slm(x)
@@ -49,25 +54,6 @@ def test_stage_chain_has_a_block_for_each_remaining_stage(cut, expected):
         stride = 2 ** (stage + 1)
         assert feature.shape[:3] == (2, WIDTHS[stage], 64 // stride)
         assert slm.channels[stage] == WIDTHS[stage]
-
-
-@pytest.mark.parametrize(
-    'cut, expected',
-    [
-        ('stem', {1: [1], 2: [2], 3: [2], 4: [2]}),
-        ('layer1.0', {2: [2], 3: [2], 4: [2]}),
-        ('layer1.1', {2: [2], 3: [2], 4: [2]}),
-        ('layer3.0', {4: [2]}),
-        ('layer4.0', {4: [1]}),
-    ],
-)
-def test_later_stages_leaves_out_the_cuts_own(cut, expected):
-    spec = make_spec(RESNET_18, cut)
-    slm = make_slm(spec, 'later_stages', 1.0, 1)
-    assert strides(slm) == expected
-    x = torch.rand(2, spec.cut.channels, 64 // spec.cut.stride, 32)
-    *_, made = slm(x).values()
-    assert made.shape[:3] == (2, 128, 2)
 
 
 @pytest.mark.parametrize(
