@@ -14,10 +14,12 @@ from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.runner import Runner
 
-from mmfba.engine.checkpoint_files import check_checkpoint
+from mmfba.engine.checkpoint_files import (
+    check_checkpoint,
+    checkpoint_loading,
+)
 from mmfba.engine.command_line import (
     add_run_arguments,
-    checkpoint_loading,
     merge_run_arguments,
     read_config,
 )

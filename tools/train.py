@@ -11,11 +11,11 @@ from mmengine.runner import Runner
 
 from mmfba.engine.checkpoint_files import (
     check_checkpoint,
+    checkpoint_loading,
     last_whole_checkpoint,
 )
 from mmfba.engine.command_line import (
     add_run_arguments,
-    checkpoint_loading,
     merge_run_arguments,
     read_config,
 )

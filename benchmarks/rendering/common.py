@@ -4,6 +4,8 @@
 from pathlib import Path
 from typing import Any, Dict
 
+from mmfba.analysis.accuracy import ORDER_NOTE
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
@@ -24,6 +26,18 @@ def accuracy(row: Dict[str, Any], metric: str) -> str:
         [row['mean']] if row['std'] is None else [row['mean'], row['std']]
     )
     return ' ± '.join(f'{number:.{decimals}f}' for number in numbers)
+
+
+def seeds_note(result: Dict[str, Any]) -> str:
+    """How many seeds its trainings had, and what an order means."""
+    seeds = len(result['seeds'])
+    run = {len(row.get('values', ())) for row in result['rows']}
+    if run == {1} == {seeds}:
+        return 'One seed.'
+    text = f'Mean and standard deviation of {seeds} seeds.'
+    if run != {seeds}:
+        text = f'Not complete: {min(run)} to {max(run)} of {seeds} seeds.'
+    return f'{text} {ORDER_NOTE}'
 
 
 def origin(result: Dict[str, Any]) -> str:

@@ -4,17 +4,16 @@
 import json
 from typing import List, Optional
 
-from mmfba.analysis.accuracy import ORDER_NOTE, fba_row, order
+from mmfba.analysis.accuracy import fba_row, order
 from mmfba.analysis.plots import plot_accuracy
 
-from .common import RESULTS, ROOT, accuracy, origin
+from .common import RESULTS, ROOT, accuracy, origin, seeds_note
 
 
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
-    metric, seeds = result['metric'], len(result['seeds'])
-    run = {len(row.get('values', ())) for row in result['rows']}
+    metric = result['metric']
     fba = fba_row(result['rows'])
     rows = [
         f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
@@ -30,13 +29,9 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
             f'{row["peak_ratio"]:.2f} | {row["activation_ratio"]:.2f} | '
             f'{row["flops_ratio"]:.2f} |'
         )
-    runs = 'One seed.'
-    if run != {seeds}:
-        runs = f'Not complete: {min(run)} to {max(run)} of {seeds} seeds.'
-    elif seeds > 1:
-        runs = f'Mean and standard deviation of {seeds} seeds. {ORDER_NOTE}'
-    note = f'{runs} Rest: what a step adds to weights, optimizer state and '
-    return '\n'.join([*rows, '', note + 'batch.', origin(result)])
+    note = f'{seeds_note(result)} Rest: what a step adds to weights, '
+    note += 'optimizer state and batch.'
+    return '\n'.join([*rows, '', note, origin(result)])
 
 
 def accuracy_plot(name: str, _: Optional[List[str]]) -> str:

@@ -3,9 +3,9 @@
 
 import json
 
-from mmfba.analysis.accuracy import ORDER_NOTE, order
+from mmfba.analysis.accuracy import order
 
-from .common import METRICS, RESULTS, accuracy, origin
+from .common import METRICS, RESULTS, accuracy, origin, seeds_note
 
 SUMMARY = {
     'ResNet-32, Fashion-MNIST': 'fashion-mnist_peers',
@@ -68,5 +68,5 @@ def results_table(*_) -> str:
             *(f'{fba[key]:.2f}' for key in RATIOS),
         ]
         rows.append(f'| {" | ".join(cells)} |')
-        origins.append(f'{title}: {origin(result)}')
-    return '\n'.join([*rows, '', ORDER_NOTE, *origins])
+        origins.append(f'{title}: {seeds_note(result)} {origin(result)}')
+    return '\n'.join([*rows, '', *origins])

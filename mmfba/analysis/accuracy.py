@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Optional
 
-from .comparison import Comparison
+from .comparison import Arm, Comparison
 from .train_and_test import config_hash, train_and_test
 
 ORDER_NOTE = (
@@ -16,6 +16,8 @@ ORDER_NOTE = (
     'standard deviations, those of the arm that varies more.'
 )
 Trained = dict[str, dict[str, Any]]
+Runs = dict[str, dict[int, dict[str, Any]]]
+"""By name of the arm and seed."""
 
 
 def train_all(
@@ -50,23 +52,17 @@ def train_all(
             test gives no such metric.
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    by_hash = {run['config_hash']: run for run in known}
-    found: dict[str, dict[int, dict[str, Any]]] = {
-        arm.name: {} for arm in comparison.arms
-    }
+    found = _known_runs(comparison, known)
     failed: list[str] = []
     pool = ThreadPoolExecutor(jobs)
     futures = {}
     # All arms of one seed first: what there is can be compared early.
     for seed in comparison.seeds:
         for arm in comparison.arms:
-            options = [*arm.options, f'randomness.seed={seed}']
-            run = by_hash.get(config_hash(arm.config, options))
-            if run:
-                found[arm.name][seed] = run
+            if seed in found[arm.name]:
                 continue
             folder = work_dir / arm.folder / f'seed{seed}'
-            args = (arm.config, folder, options, threads)
+            args = (arm.config, folder, _options(arm, seed), threads)
             futures[pool.submit(train_and_test, *args)] = seed, arm.name
     done = sum(map(len, found.values()))
     progress(done, '', _summaries(found, comparison.metric))
@@ -90,6 +86,18 @@ def train_all(
     return _summaries(found, comparison.metric)
 
 
+def known_results(
+    comparison: Comparison, known: Sequence[dict[str, Any]]
+) -> Trained:
+    """What :func:`train_all` returns, of runs that are known alone.
+
+    Args:
+        comparison (Comparison): The comparison.
+        known (Sequence[dict]): As for :func:`train_all`.
+    """
+    return _summaries(_known_runs(comparison, known), comparison.metric)
+
+
 def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
     """Whether an arm is better than another, as far as the seeds show.
 
@@ -102,11 +110,14 @@ def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
         reference (dict): Those of the other.
 
     Returns:
-        str: ``'better'``, ``'worse'`` or ``'no difference shown'``.
+        str: ``'better'``, ``'worse'`` or ``'no difference shown'``;
+        ``'one seed'`` if one of them has no standard deviation.
     """
     stds = [row['std'], reference['std']]
     gap = row['mean'] - reference['mean']
-    if None in stds or abs(gap) <= 2 * max(stds):
+    if None in stds:
+        return 'one seed'
+    if abs(gap) <= 2 * max(stds):
         return 'no difference shown'
     return 'better' if gap > 0 else 'worse'
 
@@ -117,9 +128,24 @@ def fba_row(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:
     return found[0] if found else None
 
 
-def _summaries(
-    found: dict[str, dict[int, dict[str, Any]]], metric: str
-) -> Trained:
+def _options(arm: Arm, seed: int) -> list[str]:
+    return [*arm.options, f'randomness.seed={seed}']
+
+
+def _known_runs(
+    comparison: Comparison, known: Sequence[dict[str, Any]]
+) -> Runs:
+    by_hash = {run['config_hash']: run for run in known}
+    found: Runs = {arm.name: {} for arm in comparison.arms}
+    for arm in comparison.arms:
+        for seed in comparison.seeds:
+            run = by_hash.get(config_hash(arm.config, _options(arm, seed)))
+            if run:
+                found[arm.name][seed] = run
+    return found
+
+
+def _summaries(found: Runs, metric: str) -> Trained:
     return {
         name: _summary([runs[seed] for seed in sorted(runs)], metric)
         for name, runs in found.items()

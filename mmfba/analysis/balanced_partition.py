@@ -58,7 +58,7 @@ class BalancedPartition:
         Returns:
             list[str]: Names of the units to cut after.
         """
-        num_modules = 4 if options.num_modules is None else options.num_modules
+        num_modules = options.wanted_modules
         recomputed = options.checkpointed(num_modules)
         checkpoint = [index in recomputed for index in range(num_modules)]
         costs = {

@@ -136,16 +136,17 @@ def measure(
     Returns:
         tuple: See :func:`benchmark`.
     """
-    rows, profiles, runs = [], {}, []
+    rows, profiles = [], {}
     for name, make in arms.items():
         run = make()
         profiles[name] = run.profile()
         first = next(iter(profiles.values()))
         rows.append(dict(arm=name, **_row(run, profiles[name], first)))
-        if steps:
-            runs.append(run)
+        # A GPU's allocator would count it in the next arm's peak.
         del run
-    times = _interleaved(runs, steps)
+    if not steps:
+        return rows, profiles
+    times = _interleaved([make() for make in arms.values()], steps)
     for row, seconds in zip(rows, times):
         row['step_time_s'] = seconds
         row['step_time_ratio'] = seconds / times[0]

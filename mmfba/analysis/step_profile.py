@@ -6,19 +6,20 @@ import gc
 import io
 import os.path as osp
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.runner import BaseLoop, Runner, set_random_seed
-from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local.memory import CudaPeak, PeakTracker
+
+from .tensors_in import tensors_in
 
 __all__ = ['ProfileLoop', 'StepProfile', 'profile_config', 'profile_step']
 
@@ -220,19 +221,3 @@ class ProfileLoop(BaseLoop):
             step, model, optim_wrapper.optimizer, data, self.num_warmup
         )
         return model
-
-
-def tensors_in(data: Any) -> Iterator[Tensor]:
-    """Tensors of a batch: in containers, data elements and boxes."""
-    if isinstance(data, Tensor):
-        yield data
-    elif isinstance(data, BaseDataElement):
-        yield from tensors_in(list(data.all_values()))
-    elif isinstance(data, dict):
-        yield from tensors_in(list(data.values()))
-    elif isinstance(data, (list, tuple)):
-        for item in data:
-            yield from tensors_in(item)
-    # mmdet wraps boxes in an object.
-    elif isinstance(getattr(data, 'tensor', None), Tensor):
-        yield data.tensor

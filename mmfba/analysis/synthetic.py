@@ -80,8 +80,13 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
 
     Args:
         model (nn.Module): The model, on the meta device.
+
+    Raises:
+        ValueError: If a head assigns otherwise than mmdet's AnchorHead.
     """
     heads = [m for m in model.modules() if hasattr(m, '_get_targets_single')]
+    for head in heads:
+        _check_anchors(head)
     for head in heads:
         head._get_targets_single = partial(_shapes_of_targets, head)
     try:
@@ -91,6 +96,18 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
     finally:
         for head in heads:
             del head._get_targets_single
+
+
+def _check_anchors(head: nn.Module) -> None:
+    from mmdet.models import AnchorHead
+
+    own = type(head)._get_targets_single
+    if own is not AnchorHead._get_targets_single:
+        raise ValueError(
+            f'{type(head).__name__} cannot be measured on the meta device, '
+            'where its assignment has no values to go by: with --device cpu '
+            'or cuda benchmark_memory.py measures it'
+        )
 
 
 class _ReadOnes(TorchDispatchMode):

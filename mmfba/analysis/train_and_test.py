@@ -45,13 +45,18 @@ def train_and_test(
         over the training log), date, and :func:`config_hash`.
 
     Raises:
-        SystemExit: If a tool fails.
+        SystemExit: If a tool fails, or the directory holds other files.
     """
     extra = ['--cfg-options', *options] if options else []
     stamp, result = folder / 'config.txt', folder / 'result.json'
     text = _config_text(config, options)
-    if folder.exists() and (not stamp.exists() or stamp.read_text() != text):
+    if stamp.exists() and stamp.read_text() != text:
         shutil.rmtree(folder)
+    elif not stamp.exists() and folder.exists() and any(folder.iterdir()):
+        raise SystemExit(
+            f'{folder}: there are files that no earlier training left: '
+            'choose another work directory'
+        )
     if result.exists():
         return json.loads(result.read_text())
     folder.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ def make_arm(
             in n micro-batches), ``level`` (level-matched auxiliary networks),
             ``width<n>`` (SLM of n percent of the backbone's channels),
             ``update`` (the optimizer module by module), ``cp`` (upstream's
-            ``with_cp``), ``amp``, and ``accum<n>`` (the batch in n
-            micro-batches). ``tuned`` is ``balanced+chunk+checkpoint``.
+            ``with_cp``), and ``accum<n>`` (the batch in n micro-batches).
+            ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
 
@@ -105,7 +105,11 @@ def _num_modules(cfg: Config, count: int, *_) -> None:
 def _balanced(
     cfg: Config, _: int, batch_size: int, shape: Tuple[int, int]
 ) -> None:
-    cfg.model.local_learning.partition = dict(
+    options = cfg.model.local_learning
+    cuts = options.get('partition')
+    if isinstance(cuts, (list, tuple)):
+        options.num_modules = len(cuts) + 1
+    options.partition = dict(
         type='mmfba.BalancedPartition',
         input_shape=shape,
         batch_size=batch_size,
@@ -147,10 +151,6 @@ def _update(cfg: Config, *_) -> None:
     cfg.optim_wrapper.update_by = 'module'
 
 
-def _amp(cfg: Config, *_) -> None:
-    cfg.optim_wrapper.type = 'mmfba.AmpLocalLearningOptimWrapper'
-
-
 TOKENS: Dict[str, Callable[..., None]] = dict(
     bp=lambda *_: None,
     fba=lambda *_: None,
@@ -165,5 +165,4 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     update=_update,
     cp=_cp,
     accum=_accumulate,
-    amp=_amp,
 )

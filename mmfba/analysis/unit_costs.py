@@ -112,7 +112,9 @@ def measure_units(
     cuts = [
         u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
     ]
-    options = replace(options, loss_weight=1.0, checkpoint=checkpoint)
+    options = replace(
+        options, loss_weight=1.0, checkpoint=checkpoint, micro_batches=1
+    )
     twin.init_local_learning(options.with_cuts(cuts))
     twin.to('meta')
     images, samples = make_batch(twin, batch_size, shape, 'meta')

@@ -66,7 +66,9 @@ def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
     features = {}
     with torch.no_grad():
         x = model.data_preprocessor(data, False)['inputs']
-        for unit in build_chain(model.backbone).units:
+        # mmagic calls the backbone so.
+        backbone = getattr(model, 'generator', None) or model.backbone
+        for unit in build_chain(backbone).units:
             x = features[unit.name] = unit.forward(x)
     return features
 

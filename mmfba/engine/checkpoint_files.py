@@ -1,11 +1,14 @@
 # Copyright (c) mmfba authors.
 """Checkpoint files before they are used: are they whole, are they one?"""
 
+import os
+import pickle
 import re
 import textwrap
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import torch
 
@@ -86,7 +89,7 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
     Raises:
         ValueError: If there is no such file, it is not whole, or no dict.
         UnpicklingError: If it holds more than plain data, see
-            :func:`mmfba.engine.command_line.checkpoint_loading`.
+            :func:`checkpoint_loading`.
     """
     if not Path(path).is_file():
         raise ValueError(f'{path}: there is no such checkpoint file')
@@ -137,6 +140,55 @@ def check_checkpoint(
                 'on from it: to start anew from its weights, use '
                 f'--cfg-options load_from={path}'
             )
+
+
+@contextmanager
+def checkpoint_loading(trust: bool = False) -> Iterator[None]:
+    """Say in one message what to do when torch refuses a checkpoint.
+
+    Note:
+        PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
+        file nevertheless. So PyTorch's environment variables are set inside
+        the context: ``TORCH_FORCE_WEIGHTS_ONLY_LOAD``, or with ``trust``, or
+        if it is set already, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD``.
+
+    Args:
+        trust (bool): Whether to load files that hold more than plain data,
+            which may run any code that their author put there. Defaults to
+            False.
+
+    Raises:
+        SystemExit: If torch refuses a file, with exit status 1.
+    """
+    refuse, load = (
+        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
+        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
+    )
+    before = {name: os.environ.pop(name, None) for name in (refuse, load)}
+    if trust or before[load] == '1':
+        os.environ[load] = '1'
+    else:
+        os.environ[refuse] = '1'
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        if 'Weights only load failed' not in str(error):
+            raise
+        found = REFUSED.search(str(error))
+        what = f' ({found.group(1)})' if found else ''
+        raise SystemExit(
+            f'error: The checkpoint holds objects beside plain data{what}, '
+            'and such a file is not loaded by default, because loading it '
+            'may run code. Files written with mmfba.PlainCheckpointHook '
+            'load; older training checkpoints of MMEngine do not. If you '
+            'trust whoever made this file, run the same command with '
+            '--trust-checkpoint.'
+        ) from None
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def shorten(error: Exception) -> str:

@@ -4,16 +4,11 @@
 import argparse
 import difflib
 import inspect
-import os
 import os.path as osp
-import pickle
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Optional
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
-
-from .checkpoint_files import REFUSED
 
 
 def read_config(path: str) -> Config:
@@ -147,55 +142,6 @@ def merge_run_arguments(cfg: Config, args: argparse.Namespace) -> None:
     elif cfg.get('work_dir') is None:
         stem = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('./work_dirs', stem)
-
-
-@contextmanager
-def checkpoint_loading(trust: bool = False) -> Iterator[None]:
-    """Say in one message what to do when torch refuses a checkpoint.
-
-    Note:
-        PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
-        file nevertheless. So PyTorch's environment variables are set inside
-        the context: ``TORCH_FORCE_WEIGHTS_ONLY_LOAD``, or with ``trust``, or
-        if it is set already, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD``.
-
-    Args:
-        trust (bool): Whether to load files that hold more than plain data,
-            which may run any code that their author put there. Defaults to
-            False.
-
-    Raises:
-        SystemExit: If torch refuses a file, with exit status 1.
-    """
-    refuse, load = (
-        'TORCH_FORCE_WEIGHTS_ONLY_LOAD',
-        'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD',
-    )
-    before = {name: os.environ.pop(name, None) for name in (refuse, load)}
-    if trust or before[load] == '1':
-        os.environ[load] = '1'
-    else:
-        os.environ[refuse] = '1'
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        if 'Weights only load failed' not in str(error):
-            raise
-        found = REFUSED.search(str(error))
-        what = f' ({found.group(1)})' if found else ''
-        raise SystemExit(
-            f'error: The checkpoint holds objects beside plain data{what}, '
-            'and such a file is not loaded by default, because loading it '
-            'may run code. Files written with mmfba.PlainCheckpointHook '
-            'load; older training checkpoints of MMEngine do not. If you '
-            'trust whoever made this file, run the same command with '
-            '--trust-checkpoint.'
-        ) from None
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def add_step_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmfba.models.local_model import AUXILIARY
+from mmfba.models.local_model import is_auxiliary
 
 LOCAL_MODELS = {
     'mmfba.LocalImageClassifier': 'mmpretrain.ImageClassifier',
@@ -53,7 +53,7 @@ def plain_config(cfg: Config) -> Config:
     for key in ('update_by', 'nonfinite'):
         wrapper.pop(key, None)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
-    for key in [key for key in keys if key.startswith(AUXILIARY)]:
+    for key in [key for key in keys if is_auxiliary(key)]:
         del keys[key]
     hooks = cfg.get('default_hooks') or {}
     for part in _typed(cfg._cfg_dict):

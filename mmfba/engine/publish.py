@@ -12,9 +12,9 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmfba.analysis.step_profile import tensors_in
+from mmfba.analysis.tensors_in import tensors_in
 from mmfba.models.build_model import build_model
-from mmfba.models.local_model import AUXILIARY, LocalModel
+from mmfba.models.local_model import LocalModel, is_auxiliary
 
 from .checkpoint_files import read_checkpoint, shorten
 from .hooks import PlainCheckpointHook
@@ -56,7 +56,7 @@ def publish(
             already or has no folder, or the stock model differs. Nothing is
             left behind.
         UnpicklingError: If the checkpoint holds more than plain data, see
-            :func:`mmfba.engine.command_line.checkpoint_loading`.
+            :func:`mmfba.engine.checkpoint_files.checkpoint_loading`.
     """
     name = Path(out[:-4] if out.endswith('.pth') else out)
     if not name.parent.is_dir():
@@ -102,7 +102,7 @@ def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
     """The new file; in memory, since torch writes the name into a file."""
     state = model.state_dict()
     for names in (state, state._metadata):
-        for name in [n for n in names if n.split('.')[0] == AUXILIARY]:
+        for name in [n for n in names if is_auxiliary(n)]:
             del names[name]
     published = dict(meta=dict(meta, cfg=plain.pretty_text), state_dict=state)
     PlainCheckpointHook().before_save_checkpoint(None, published)

@@ -9,13 +9,8 @@ from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .forward import fill_bank, run_units
-from .lending import Borrower
-from .losses import (
-    in_many_processes,
-    log_values,
-    sum_losses,
-    weigh_losses,
-)
+from .lending import Borrower, in_many_processes
+from .losses import log_values, sum_losses, weigh_losses
 from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
 

@@ -2,6 +2,7 @@
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Optional
 
+import torch
 from torch import Tensor, nn
 
 Reduce = Callable[[List[nn.Parameter]], None]
@@ -61,3 +62,13 @@ class Borrower:
             self._reduce(parameters)
         if self._update is not None:
             self._update()
+
+
+def in_many_processes() -> bool:
+    """Whether gradients are averaged over several processes."""
+    dist = torch.distributed
+    return (
+        dist.is_available()
+        and dist.is_initialized()
+        and dist.get_world_size() > 1
+    )

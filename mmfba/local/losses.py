@@ -7,7 +7,6 @@ Every value whose key has the word "loss" is part of the total, as in
 
 from typing import Any, Callable, Dict, Iterable
 
-import torch
 from torch import Tensor
 
 
@@ -80,16 +79,6 @@ def reach_with_zero_gradient(
         else value + zero
     )
     return {**losses, name: touched}
-
-
-def in_many_processes() -> bool:
-    """Whether gradients are averaged over several processes."""
-    dist = torch.distributed
-    return (
-        dist.is_available()
-        and dist.is_initialized()
-        and dist.get_world_size() > 1
-    )
 
 
 def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:

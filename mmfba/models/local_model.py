@@ -25,6 +25,15 @@ AUXILIARY = 'local_aux'
 """The auxiliary networks' name in the model, and prefix of their weights."""
 
 
+def is_auxiliary(name: str) -> bool:
+    """Whether a weight, or a part of the model, is of auxiliary networks.
+
+    Args:
+        name (str): Its name in the model, as in the state dict.
+    """
+    return name.split('.')[0] == AUXILIARY
+
+
 class LocalModel:
     """What the three local models share; mixed in before the plain model.
 
@@ -39,6 +48,8 @@ class LocalModel:
 
     learner: LocalLearner
     local_aux: nn.ModuleList
+    local_backbone: nn.Module
+    """What is cut into local modules."""
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
         """Cut the backbone and build the auxiliary networks.

@@ -17,7 +17,11 @@ from mmfba.local.partition import Ranges
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
 LISTS = (list, tuple, type(None))
 TYPES = dict(
-    partition=((str, Mapping, *LISTS), "'stage', 'uniform' or a list"),
+    num_modules=((int, type(None)), 'K, the number of local modules'),
+    partition=(
+        (str, Mapping, *LISTS),
+        "'stage', 'uniform', a list of units or a partitioner's config",
+    ),
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
@@ -140,6 +144,11 @@ class LocalLearningOptions:
                 'least 1, or None for the whole batch'
             )
 
+    @property
+    def wanted_modules(self) -> int:
+        """int: K where the cuts are not given one by one."""
+        return 4 if self.num_modules is None else self.num_modules
+
     def with_cuts(self, cuts: Sequence[str]) -> 'LocalLearningOptions':
         """The same with these cuts, of as many modules as they make."""
         return replace(self, partition=list(cuts), num_modules=None)
@@ -160,8 +169,7 @@ class LocalLearningOptions:
                     'leave num_modules out'
                 )
             return ranges
-        num_modules = 4 if self.num_modules is None else self.num_modules
-        partition = self.partition
+        num_modules, partition = self.wanted_modules, self.partition
         if partition is None:
             stages = {u.stage for u in units[first:] if u.stage > 0}
             partition = 'stage' if num_modules == len(stages) else 'uniform'

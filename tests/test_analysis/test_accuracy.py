@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from mmfba.analysis import accuracy as module
-from mmfba.analysis.accuracy import fba_row, order, train_all
+from mmfba.analysis.accuracy import (
+    fba_row,
+    known_results,
+    order,
+    train_all,
+)
 from mmfba.analysis.comparison import Arm, Comparison
 from mmfba.analysis.train_and_test import config_hash
 
@@ -79,6 +84,7 @@ def test_known_runs_of_the_same_config_are_not_run_again(
     )
     assert [name for name, _ in calls] == ['BP/seed5', 'K-=-4/seed6']
     assert found == expected
+    assert known_results(comparison, known[:3]) == states[0][2]
     done, _, trained = states[0]
     assert done == 2
     assert trained['BP']['values'] == [1.0]
@@ -114,7 +120,7 @@ def test_unknown_metric(comparison, calls, tmp_path):
         (0.39, 0.01, 'worse'),
         (0.59, 0.01, 'no difference shown'),  # FBA varies more
         (0.61, 0.06, 'no difference shown'),
-        (0.9, None, 'no difference shown'),  # one seed
+        (0.9, None, 'one seed'),
     ],
 )
 def test_order_needs_two_standard_deviations(mean, std, words):

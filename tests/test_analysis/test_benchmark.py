@@ -1,4 +1,6 @@
 # Copyright (c) mmfba authors.
+import weakref
+
 import pytest
 import torch
 from local_models import config, gradients
@@ -106,6 +108,40 @@ def test_bp_is_the_plain_network():
 def test_wrong_arm(arm, words):
     with pytest.raises(ValueError, match=words):
         make_arm(config('detection', num_modules=3), arm, 4, SHAPE)
+
+
+def test_balanced_keeps_the_number_of_explicit_cuts():
+    cfg = config('detection', partition=['layer1.1'])
+    cfg = make_arm(cfg, 'fba+balanced', 4, SHAPE)
+    assert cfg.model.local_learning.num_modules == 2
+
+
+def test_heads_that_assign_otherwise_need_values():
+    cfg = config('detection', num_modules=3)
+    cfg.model.bbox_head = dict(
+        type='ATSSHead',
+        num_classes=3,
+        in_channels=16,
+        anchor_generator=cfg.model.bbox_head.anchor_generator,
+    )
+    cfg.model.train_cfg = dict(assigner=dict(type='ATSSAssigner', topk=9))
+    with pytest.raises(ValueError, match='ATSSHead cannot be measured on the'):
+        benchmark(cfg, ['bp'], 2, SHAPE)
+
+
+def test_one_arm_at_a_time_is_in_memory(monkeypatch):
+    """A GPU's peak counts all that is alive."""
+    alive = weakref.WeakSet()
+    profile = ArmRun.profile
+
+    def watched(run):
+        alive.add(run.model)
+        assert list(alive) == [run.model]
+        return profile(run)
+
+    monkeypatch.setattr(ArmRun, 'profile', watched)
+    cfg = config('super-resolution', num_modules=2)
+    benchmark(cfg, ['bp', 'fba'], 2, (16, 16), 'cpu', steps=1)
 
 
 def test_help_names_every_token():

@@ -36,3 +36,10 @@ def test_a_unit_that_tells_no_images_apart_has_no_cka():
     (network,) = compare_networks(dict(a=model), [data])['networks']
     assert network['cka'][9] == [None] * 10
     assert network['cka'][8][8] == 1
+
+
+def test_super_resolution():
+    model = build('super-resolution', num_modules=3).eval()
+    data = raw_data('super-resolution', batch_size=4)
+    (network,) = compare_networks(dict(a=model), [data])['networks']
+    assert network['cka'][0][0] == 1

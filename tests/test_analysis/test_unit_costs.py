@@ -92,6 +92,13 @@ def test_modules_that_recompute_get_more_units():
     assert ends[0] > ends[1]
 
 
+def test_units_are_measured_with_the_whole_batch():
+    """Their number makes other modules than the config's micro-batches."""
+    plain = costs()[1]
+    split = costs(micro_batches=4, ghost_bn=True)[1]
+    assert split.units == plain.units
+
+
 def test_costs_by_hand():
     _, predicted = costs()
     stem, *_, last = predicted.units

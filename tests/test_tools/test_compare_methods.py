@@ -6,6 +6,8 @@ import pytest
 from local_models import config
 from run_tool import load_tool
 
+from mmfba.analysis.train_and_test import config_hash
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
@@ -75,3 +77,19 @@ def test_runs_in_json_files_are_handed_on(run, tmp_path, option):
     text = json.dumps(dict(rows=[known, dict(arm='FBA')]))
     (tmp_path / 'r.json').write_text(text)
     assert '95 ± 0.7' in run('--train', option, 'r.json')
+
+
+def test_costs_measured_anew_keep_the_runs(run, tmp_path):
+    options = ['train_dataloader.batch_size=2', 'randomness.seed=1']
+    kept = dict(
+        config_hash=config_hash('c.py', options),
+        metrics={'accuracy/top1': 80.0},
+        seconds_per_iter=1.0,
+    )
+    (tmp_path / 'r.json').write_text(
+        json.dumps(dict(rows=[dict(arm='FBA', runs=[kept])]))
+    )
+    run('--out', 'r.json')
+    bp, fba = json.loads((tmp_path / 'r.json').read_text())['rows']
+    assert fba['runs'] == [kept] and fba['mean'] == 80.0
+    assert fba['num_modules'] == 3 and 'runs' not in bp

@@ -16,10 +16,10 @@ from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.similarity import compare_networks
 from mmfba.analysis.similarity_plot import plot_similarity, same_unit
 from mmfba.analysis.unit_features import load_batches, load_network
+from mmfba.engine.checkpoint_files import checkpoint_loading
 from mmfba.engine.command_line import (
     add_config_options,
     add_trust_checkpoint,
-    checkpoint_loading,
     merge_options,
     read_config,
 )

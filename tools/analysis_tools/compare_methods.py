@@ -3,7 +3,8 @@
 
 A comparison file says what is compared, see benchmarks/comparisons/. Broken
 off, a comparison continues where it was, from its work directory or from the
-JSON file alone, which holds what has been run so far.
+JSON file alone, which holds what has been run so far; without --train it
+measures the costs anew and keeps the runs.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from mmfba.analysis.accuracy import (
     ORDER_NOTE,
     Trained,
     fba_row,
+    known_results,
     order,
     train_all,
 )
@@ -84,7 +86,7 @@ def main() -> None:
         work_dir = args.work_dir or default
         run_trainings(comparison, work_dir, args.jobs, known, save)
     else:
-        save({})
+        save(known_results(comparison, known))
     if args.plot:
         plot_accuracy(rows, comparison.metric, str(args.plot))
     show(rows, comparison.metric)
@@ -174,7 +176,8 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
 
 
 def _vs(row: Dict[str, Any], reference: Dict[str, Any]) -> str:
-    return '' if row is reference else order(row, reference)
+    known = row is not reference and 'mean' in row
+    return order(row, reference) if known else ''
 
 
 if __name__ == '__main__':

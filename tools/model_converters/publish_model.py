@@ -8,10 +8,10 @@ computes bit for bit what the local model does.
 
 import argparse
 
+from mmfba.engine.checkpoint_files import checkpoint_loading
 from mmfba.engine.command_line import (
     add_config_options,
     add_trust_checkpoint,
-    checkpoint_loading,
     load_config,
 )
 from mmfba.engine.plain_config import own_types, plain_config

@@ -7,11 +7,10 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from mmfba.models.local_model import is_auxiliary
 from mmfba.registry import HOOKS
 
 from ..checkpoint_files import shorten
-
-AUXILIARY = 'local_aux.'
 
 
 @HOOKS.register_module()
@@ -51,7 +50,7 @@ class CheckpointFitHook(Hook):
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
         if self.test:
-            state = {k: v for k, v in state.items() if not _is_auxiliary(k)}
+            state = {k: v for k, v in state.items() if not is_auxiliary(k)}
         own = {k: v.shape for k, v in model.state_dict().items()}
         fits = any(
             getattr(v, 'shape', 0) == own.get(k) for k, v in state.items()
@@ -75,7 +74,7 @@ def _compare(model: nn.Module, state: Dict[str, Any], test: bool) -> str:
     except RuntimeError as error:
         return shorten(error)
     missing = [
-        key for key in loaded.missing_keys if not (test and _is_auxiliary(key))
+        key for key in loaded.missing_keys if not (test and is_auxiliary(key))
     ]
     unknown = [] if test else loaded.unexpected_keys
     parts = [('lacks', missing), ('has unknown', unknown)]
@@ -84,7 +83,3 @@ def _compare(model: nn.Module, state: Dict[str, Any], test: bool) -> str:
         for what, keys in parts
         if keys
     )
-
-
-def _is_auxiliary(key: str) -> bool:
-    return key.startswith(AUXILIARY)

@@ -5,7 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmfba.analysis.step_profile import tensors_in
+from mmfba.analysis.tensors_in import tensors_in
 from mmfba.local.memory import CudaPeak, PeakTracker
 from mmfba.registry import HOOKS
 

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmfba.analysis.step_profile import tensors_in
+from mmfba.analysis.tensors_in import tensors_in
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import MODEL_WRAPPERS
 

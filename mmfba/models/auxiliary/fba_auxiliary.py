@@ -9,7 +9,6 @@ from mmfba.registry import MODELS
 from ..image_wise import (
     ImageWiseHeadLoss,
     check_image_wise_head,
-    check_no_batch_norm,
 )
 from .auxiliary_network import AuxiliaryNetwork
 from .heads import SRHead
@@ -30,7 +29,8 @@ class FBAAuxiliary(AuxiliaryNetwork):
 
     Args:
         spec (UnitSpec): The cut.
-        neck (dict): Config of the SLM neck.
+        neck (dict): Config of the auxiliary neck, such as an SLM neck, see
+            :class:`AuxiliaryNeck`.
         head (dict): Config of the auxiliary head.
         init_cfg (dict, optional): Initialization config. Defaults to None.
     """
@@ -45,7 +45,7 @@ class FBAAuxiliary(AuxiliaryNetwork):
         super().__init__(init_cfg)
         self.neck = MODELS.build(neck, default_args=dict(spec=spec))
         made = dict(spec=spec, in_channels=self.neck.out_channels)
-        if hasattr(self.neck, 'predicted_levels'):
+        if self.neck.predicted_levels is not None:
             made['levels'] = self.neck.predicted_levels
         head = MODELS.build(head, default_args=made)
         # In a tuple the main head is no submodule: it stays the main model's.
@@ -91,5 +91,4 @@ class FBAAuxiliary(AuxiliaryNetwork):
         if isinstance(self._task_head, SRHead):
             return  # its tail and loss are the main network's
         check_image_wise_head(self._task_head)
-        if hasattr(self.neck, 'neck'):  # what it does after ``collect``
-            check_no_batch_norm(self.neck.neck)
+        self.neck.check_image_wise()

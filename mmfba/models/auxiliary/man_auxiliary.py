@@ -38,6 +38,10 @@ class MANAuxiliary(AuxiliaryNetwork):
         authors' code averages before the step, and starts E from weights that
         are drawn anew afterwards.
 
+        B and E copy the weights that the model is initialised with. A
+        checkpoint without auxiliary weights, as ``load_from`` of a plain
+        one, is loaded later: they keep the earlier weights then.
+
     Args:
         spec (UnitSpec): The cut.
         host (dict): Config of the auxiliary network behind.

@@ -20,7 +20,8 @@ class MainModel:
         registry (Registry): Builds neck and head of the task's library.
         neck (dict, optional): Config of the neck.
         head (dict): Config of the task head.
-        head_module (nn.Module): The task head itself, to be shared.
+        head_module (nn.Module): The task head itself, to be shared; in
+            super-resolution the pixel loss.
         data_preprocessor (nn.Module, optional): What normalises the images.
             Defaults to None.
     """

@@ -13,7 +13,7 @@ from ..auxiliary import MainModel
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
-AUXILIARY = dict(
+DEFAULT_AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='none'),
     head=dict(type='mmfba.TaskHead', mode='copy'),
@@ -53,7 +53,9 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         super().__init__(backbone, neck, head, **kwargs)
         self._head_cfgs = copy.deepcopy((neck, head))
         self.init_local_learning(
-            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
+            LocalLearningOptions.from_config(
+                local_learning or {}, DEFAULT_AUXILIARY
+            )
         )
 
     def main_model(self) -> MainModel:

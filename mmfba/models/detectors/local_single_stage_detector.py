@@ -17,13 +17,13 @@ from ..image_wise import (
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
-AUXILIARY = dict(
+DEFAULT_AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMFPN'),
     head=dict(type='mmfba.TaskHead', mode='slim'),
 )
 AUXILIARY_WITHOUT_NECK = dict(
-    AUXILIARY, neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5)
+    DEFAULT_AUXILIARY, neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5)
 )
 
 
@@ -62,7 +62,7 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     ) -> None:
         super().__init__(backbone, neck, bbox_head, **kwargs)
         self._head_cfgs = copy.deepcopy((neck, bbox_head))
-        auxiliary = AUXILIARY if neck else AUXILIARY_WITHOUT_NECK
+        auxiliary = DEFAULT_AUXILIARY if neck else AUXILIARY_WITHOUT_NECK
         self.init_local_learning(
             LocalLearningOptions.from_config(local_learning or {}, auxiliary)
         )

@@ -16,7 +16,7 @@ from ..image_wise import (
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
-AUXILIARY = dict(
+DEFAULT_AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.SLMNeck', fusion='add'),
     head=dict(type='mmfba.SRHead', mode='slim'),
@@ -54,19 +54,21 @@ class LocalEditModel(LocalModel, BaseEditModel):
     ) -> None:
         super().__init__(generator, pixel_loss, **kwargs)
         self.init_local_learning(
-            LocalLearningOptions.from_config(local_learning or {}, AUXILIARY)
+            LocalLearningOptions.from_config(
+                local_learning or {}, DEFAULT_AUXILIARY
+            )
         )
 
     def main_model(self) -> MainModel:
         chain = self.make_chain()
         return MainModel(
-            self.generator,
-            chain,
-            chain.outputs,
-            MMAGIC_MODELS,
-            None,
-            {},
-            self.pixel_loss,
+            backbone=self.generator,
+            chain=chain,
+            outputs_read=chain.outputs,
+            registry=MMAGIC_MODELS,
+            neck=None,
+            head={},
+            head_module=self.pixel_loss,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:

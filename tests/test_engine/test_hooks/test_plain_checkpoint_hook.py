@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import METRICS
 from mmengine.testing import RunnerTestCase
 
-from mmfba.engine.command_line import checkpoint_loading
+from mmfba.engine.checkpoint_files import checkpoint_loading
 from mmfba.engine.hooks.plain_checkpoint_hook import (
     PlainCheckpointHook,
 )

@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+from .auxiliary_neck import AuxiliaryNeck
 from .conv_level import ConvLevel
 from .conv_neck import ConvNeck
 from .dgl_fpn import DGLFPN
@@ -9,6 +10,7 @@ from .slm_level import SLMLevel
 from .slm_neck import SLMNeck
 
 __all__ = [
+    'AuxiliaryNeck',
     'ConvLevel',
     'ConvNeck',
     'DGLFPN',

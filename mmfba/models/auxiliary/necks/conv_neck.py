@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 from typing import Tuple
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmfba.local import FeatureBank
@@ -10,10 +9,11 @@ from mmfba.registry import MODELS
 from ...chains import SRChain
 from ..dgl_convs import dgl_convs
 from ..unit_spec import UnitSpec
+from .auxiliary_neck import AuxiliaryNeck
 
 
 @MODELS.register_module()
-class ConvNeck(BaseModule):
+class ConvNeck(AuxiliaryNeck):
     r"""Auxiliary neck of the peers in super-resolution.
 
     .. math::
@@ -34,8 +34,6 @@ class ConvNeck(BaseModule):
     Raises:
         ValueError: If there is no such method, or the task is another.
     """
-
-    reads: Tuple[str, ...] = ()
 
     def __init__(self, spec: UnitSpec, method: str) -> None:
         super().__init__()
@@ -58,7 +56,7 @@ class ConvNeck(BaseModule):
             else nn.Identity()
         )
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
+    def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
         """Transform the feature at the cut.
 
         Args:
@@ -69,5 +67,3 @@ class ConvNeck(BaseModule):
             tuple[Tensor]: One feature of the same shape.
         """
         return (self.neck(x),)
-
-    collect = forward

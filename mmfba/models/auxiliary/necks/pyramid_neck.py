@@ -1,17 +1,14 @@
 # Copyright (c) mmfba authors.
 from typing import Any, Optional, Sequence, Tuple
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank
-
+from ...image_wise import check_no_batch_norm
 from ..unit_spec import UnitSpec
+from .auxiliary_neck import AuxiliaryNeck, Features
 
-Features = Tuple[Optional[Tensor], ...]
 
-
-class PyramidNeck(BaseModule):
+class PyramidNeck(AuxiliaryNeck):
     """Auxiliary neck of detection: a copy of the main network's neck.
 
     A subclass says by :meth:`collect` what the copy reads, and sets ``neck``
@@ -28,7 +25,6 @@ class PyramidNeck(BaseModule):
     """
 
     neck: nn.Module
-    reads: Tuple[str, ...] = ()
 
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int], init_cfg=None
@@ -67,33 +63,18 @@ class PyramidNeck(BaseModule):
         )
         return spec.main.registry.build({**cfg, **options})
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor, ...]:
-        """Build the local pyramid.
+    def finish(self, features: Features) -> Tuple[Tensor, ...]:
+        """The local pyramid.
 
         Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): This step's features.
+            features (tuple[Tensor, optional]): A map for each level of the
+                backbone, None where the neck does not read it.
 
         Returns:
             tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that
-            the main network's neck returns, or of those that the subclass
-            says.
+            the main network's neck returns, or of ``predicted_levels``.
         """
-        return self.finish(self.collect(x, bank))
-
-    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
-        """What the copy of the main network's neck reads.
-
-        Args:
-            x (Tensor): See :meth:`forward`.
-            bank (FeatureBank): See :meth:`forward`.
-
-        Returns:
-            tuple[Tensor, optional]: A map for each level of the backbone,
-            None where the neck does not read it.
-        """
-        raise NotImplementedError
-
-    def finish(self, features: Features) -> Tuple[Tensor, ...]:
-        """The local pyramid of what :meth:`collect` returns."""
         return tuple(self.neck(features))
+
+    def check_image_wise(self) -> None:
+        check_no_batch_norm(self.neck)

@@ -85,7 +85,8 @@ def slm_stages(spec: UnitSpec, mode: str) -> Tuple[int, ...]:
 
     Args:
         spec (UnitSpec): The cut.
-        mode (str): ``'stage_chain'`` or ``'stage_tail'``.
+        mode (str): ``'stage_chain'``, ``'later_stages'`` or
+            ``'stage_tail'``.
 
     Raises:
         ValueError: If there is no such mode.

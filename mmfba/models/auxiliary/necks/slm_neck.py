@@ -1,19 +1,19 @@
 # Copyright (c) mmfba authors.
 from typing import Tuple
 
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmfba.local import POOLED, FeatureBank
 from mmfba.registry import MODELS
 
 from ..unit_spec import UnitSpec
+from .auxiliary_neck import AuxiliaryNeck
 from .fusion import Fusion, readable_entries
 from .slm import SLM, slm_stages
 
 
 @MODELS.register_module()
-class SLMNeck(BaseModule):
+class SLMNeck(AuxiliaryNeck):
     """Auxiliary neck of classification, super-resolution, and detection
     without an FPN.
 
@@ -50,7 +50,6 @@ class SLMNeck(BaseModule):
         self.pool = (
             spec.main.registry.build(spec.main.neck) if pooled else None
         )
-        self.reads: Tuple[str, ...] = ()
         if fusion != 'none':
             self.reads = readable_entries(spec, pooled)
         bank_channels = [
@@ -59,7 +58,7 @@ class SLMNeck(BaseModule):
         ]
         self.fusion = Fusion(fusion, self.out_channels, bank_channels, pooled)
 
-    def forward(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
+    def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
         """Simplify, pool and fuse.
 
         Args:
@@ -74,9 +73,3 @@ class SLMNeck(BaseModule):
         if self.pool is not None:
             x = self.pool((x,))[0]
         return (self.fusion(x, [bank.get(name) for name in self.reads]),)
-
-    collect = forward
-
-    def finish(self, features: Tuple[Tensor]) -> Tuple[Tensor]:
-        """Nothing is left to do after :meth:`collect`."""
-        return features

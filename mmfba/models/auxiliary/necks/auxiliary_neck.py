@@ -1,0 +1,71 @@
+# Copyright (c) mmfba authors.
+from typing import Optional, Sequence, Tuple, Union
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmfba.local import FeatureBank
+
+Features = Tuple[Optional[Tensor], ...]
+
+
+class AuxiliaryNeck(BaseModule):
+    """What :class:`FBAAuxiliary` asks of its neck.
+
+    A subclass takes the :class:`UnitSpec` of its cut as ``spec``, sets
+    ``out_channels``, and says by :meth:`collect` what it makes of the feature
+    at the cut.
+
+    Attributes:
+        out_channels (int): Channels of what it returns, for the head.
+        reads (tuple[str]): Names of the bank entries that it reads.
+        predicted_levels (slice, optional): The levels of the main network's
+            neck that it makes; None for all.
+    """
+
+    out_channels: Union[int, Sequence[int]]
+    reads: Tuple[str, ...] = ()
+    predicted_levels: Optional[slice] = None
+
+    def forward(self, x: Tensor, bank: FeatureBank) -> Features:
+        """Features for the auxiliary head.
+
+        Args:
+            x (Tensor): Feature at the cut, (N, C, H, W).
+            bank (FeatureBank): This step's features.
+
+        Returns:
+            tuple[Tensor]: As the main network's neck returns them.
+        """
+        return self.finish(self.collect(x, bank))
+
+    def collect(self, x: Tensor, bank: FeatureBank) -> Features:
+        """What is computed of the whole batch at once.
+
+        Args:
+            x (Tensor): See :meth:`forward`.
+            bank (FeatureBank): See :meth:`forward`.
+
+        Returns:
+            tuple[Tensor, optional]: Batches that :meth:`finish` takes.
+        """
+        raise NotImplementedError
+
+    def finish(self, features: Features) -> Features:
+        """The rest, which can be computed for some images at a time.
+
+        Args:
+            features (tuple): What :meth:`collect` returned, or some images
+                of it.
+
+        Returns:
+            tuple[Tensor]: See :meth:`forward`.
+        """
+        return features
+
+    def check_image_wise(self) -> None:
+        """Refuse ``local_learning.chunk`` where :meth:`finish` is not exact.
+
+        Raises:
+            ValueError: It names what sees the whole batch.
+        """
