@@ -5,18 +5,15 @@ import re
 
 from rendering import TABLES
 from rendering.common import ROOT
-from rendering.paper import measured_column
 
+FOLDERS = ('auglocal', 'bp', 'dgl', 'fba', 'fba_paper', 'greedy', 'infopro')
+FOLDERS += ('man', 'predsim')
 PAGES = (
     'README.md',
-    'configs/bp/README.md',
-    'configs/fba/README.md',
-    'configs/fba_paper/README.md',
+    *(f'configs/{name}/README.md' for name in FOLDERS),
     'docs/memory.md',
     'docs/understanding.md',
 )
-PEERS = ('auglocal', 'dgl', 'greedy', 'infopro', 'man', 'predsim')
-"""Folders of configs with tables whose last column is measured."""
 
 
 def main() -> None:
@@ -24,9 +21,6 @@ def main() -> None:
     for page in PAGES:
         path = ROOT / page
         path.write_text(render(path.read_text()))
-    for folder in PEERS:
-        path = ROOT / f'configs/{folder}/README.md'
-        path.write_text(measured_column(path.read_text(), folder))
 
 
 def render(text: str) -> str:

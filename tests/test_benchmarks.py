@@ -13,48 +13,46 @@ def render(monkeypatch):
     return importlib.import_module('render')
 
 
-@pytest.mark.parametrize(
-    'page',
-    [
-        'README.md',
-        'configs/bp/README.md',
-        'configs/fba/README.md',
-        'configs/fba_paper/README.md',
-        'docs/memory.md',
-        'docs/understanding.md',
-    ],
-)
-def test_tables_are_those_of_the_committed_results(page, render):
-    text = (ROOT / page).read_text()
+def test_tables_are_those_of_the_committed_results(render):
     words = ('| mAP |', '| bp |', '| paper |', '<!-- /similarity -->')
-    assert any(word in text for word in words)
-    assert render.render(text) == text
+    for page in render.PAGES:
+        text = (ROOT / page).read_text()
+        assert any(word in text for word in words), page
+        assert render.render(text) == text, page
 
 
-def test_measured_column_of_peers_is_that_of_the_committed_results(render):
-    for folder in render.PEERS:
-        text = (ROOT / f'configs/{folder}/README.md').read_text()
-        assert render.measured_column(text, folder) == text
-
-
-def test_measured_column_takes_what_a_config_gave(
+def test_table_of_the_paper_has_what_a_config_gave(
     render, tmp_path, monkeypatch
 ):
     shared = ['train_cfg.max_epochs=6']
+    one = 'model.local_learning.num_modules=1'
+    costs = dict(peak_bytes=2**30, peak_ratio=2.0, flops_ratio=3.0)
+    config = 'configs/fba/fba-k4_a.py'
     rows = [
-        dict(config='configs/dgl/a.py', options=shared, mean=0.5, std=0.02),
-        dict(config='configs/dgl/b.py', options=[*shared, 'x=1'], mean=0.6),
-        dict(config='configs/dgl/c.py', options=shared),
+        dict(costs, config=config, options=[*shared, one], mean=0.7, std=0.1),
+        dict(costs, config=config, options=shared, mean=0.5, std=None),
+        dict(costs, config='configs/dgl/b.py', options=[*shared, 'x=1']),
+        dict(costs, config='configs/dgl/c.py', options=shared),
     ]
-    result = dict(metric='coco/bbox_mAP', rows=rows)
+    rows[0].update(peak_ratio=1.0, flops_ratio=1.0)
     from rendering import paper
 
+    result = dict(metric='coco/bbox_mAP', rows=rows)
     _results(paper, tmp_path, monkeypatch, 'comparisons', result)
-    text = ''.join(f'| [{x}]({x}.py) | data | - | old |\n' for x in 'abc')
-    a, b, c = render.measured_column(text, 'dgl').splitlines()
-    assert a.startswith('| [a](a.py) | data | - | mAP 0.500 ± 0.020 ([options')
-    assert 'comparisons/x.py' in a
-    assert [b[-11:], c[-11:]] == ['| not run |'] * 2
+    configs = ['bp/a', 'fba/fba-k4_a', 'dgl/b', 'dgl/c']
+    table = [dict(row='r', configs=[c]) for c in configs]
+    (tmp_path / 'benchmarks').mkdir()
+    text = yaml.safe_dump(
+        {1: table, 'here': [dict(row='s', configs=['dgl/d'])]}
+    )
+    (tmp_path / 'benchmarks/paper.yml').write_text(text)
+    _, _, bp, fba, *_ = paper.paper_table('1', ['bp', 'fba']).splitlines()
+    assert '[a](../bp/a.py) | - | mAP 0.700 ± 0.100 ([options]' in bp
+    assert 'comparisons/x.py' in bp and bp.endswith('| 1.00 | 1.00 | 1.00 |')
+    assert fba.endswith('| 1.00 | 2.00 | 3.00 |') and 'mAP 0.500 (' in fba
+    _, _, b, c, d = paper.paper_table('all', ['dgl']).splitlines()
+    assert b.endswith('| not run |') and '| - | not run | - |' in d
+    assert '| - | not run | - | 1.00 |' in c
 
 
 ORIGIN = dict(command='c', date='d', device='cpu', machine='m', torch='2')
@@ -121,13 +119,13 @@ def test_what_has_not_been_run_is_named(render):
     assert 'Not run.' in render.render(text)
 
 
-def test_every_config_of_the_paper_is_a_row_of_its_tables():
+def test_every_config_is_a_row_of_the_tables(render):
     tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
     rows = [row for table in tables.values() for row in table]
     named = {config for row in rows for config in row['configs']}
     files = {
         f'{folder}/{path.stem}'
-        for folder in ('bp', 'fba', 'fba_paper')
+        for folder in render.FOLDERS
         for path in (ROOT / 'configs' / folder).glob('*.py')
     }
     assert named == files

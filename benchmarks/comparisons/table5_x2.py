@@ -5,6 +5,8 @@ configs = [
     'bp/edsr_x2c64b16_1xb16-300k_div2k',
     'fba/fba-k4_edsr_x2c64b16_1xb16-300k_div2k',
     'fba_paper/fba-s2-k4_edsr_x2c64b16_1xb16-300k_div2k',
+    'dgl/dgl-conv-k4_edsr_x2c64b16_1xb16-300k_div2k',
+    'greedy/greedy-k4_edsr_x2c64b16_1xb16-300k_div2k',
 ]
 arms = {path: dict(config=f'configs/{path}.py') for path in configs}
 del configs

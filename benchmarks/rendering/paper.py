@@ -1,8 +1,8 @@
 # Copyright (c) mmfba authors.
 """The tables of the paper."""
 
+import itertools
 import json
-import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -10,16 +10,20 @@ import yaml
 
 from .common import METRICS, RESULTS, ROOT, accuracy
 
+BP_OPTION = 'model.local_learning.num_modules=1'
+"""With it a config of FBA is that of plain training."""
+
 
 def paper_table(number: str, folders: Optional[List[str]]) -> str:
     """A table of the paper, of benchmarks/paper.yml, and what we measured.
 
     Args:
-        number (str): Its number, or another key of the file.
+        number (str): Its number, another key of the file, or ``all``.
         folders (list[str]): The rows of these folders of configs/ only.
     """
     tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
     key = int(number) if number.isdigit() else number
+    chosen = tables.values() if key == 'all' else [tables[key]]
     files, trained = measured_costs(), measured_accuracy()
     rows = [
         '| row | config | paper | measured | paper, memory | peak, GiB | '
@@ -27,7 +31,7 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
         '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     plain = None
-    for row in tables[key]:
+    for row in itertools.chain(*chosen):
         for config in row['configs']:
             folder, stem = config.split('/')
             if folder == 'bp':
@@ -88,18 +92,6 @@ def measured_accuracy() -> Dict[str, str]:
     return found
 
 
-def measured_column(text: str, folder: str) -> str:
-    """Write the last column of a folder's table of configs anew."""
-    trained = measured_accuracy()
-
-    def row(match: 're.Match[str]') -> str:
-        start, config = match.groups()
-        return f'{start}{trained.get(f"{folder}/{config}", "not run")} |'
-
-    pattern = r'^(\| \[([\w.-]+)\]\(\2\.py\) \|.* \| )[^|]* \|$'
-    return re.sub(pattern, row, text, flags=re.M)
-
-
 def _results() -> Dict[str, Dict[str, Any]]:
     return {
         path.stem: json.loads(path.read_text())
@@ -110,10 +102,12 @@ def _results() -> Dict[str, Dict[str, Any]]:
 def _plain_rows(result: Dict[str, Any]) -> List[Dict[str, Any]]:
     rows = result['rows']
     shared = set.intersection(*(set(row['options']) for row in rows))
-    return [row for row in rows if set(row['options']) == shared]
+    return [row for row in rows if {*row['options']} - {BP_OPTION} == shared]
 
 
 def config_key(row: Dict[str, Any]) -> str:
     """Folder and name of a row's config."""
     path = Path(row['config'])
+    if BP_OPTION in row['options']:
+        return f'bp/{path.stem.split("_", 1)[1]}'
     return f'{path.parent.name}/{path.stem}'

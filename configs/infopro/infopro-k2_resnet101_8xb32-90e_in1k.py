@@ -1,4 +1,4 @@
-_base_ = 'mmpretrain::resnet/resnet101_8xb32_in1k.py'
+_base_ = '../bp/resnet101_8xb32-90e_in1k.py'
 model = dict(
     type='mmfba.LocalImageClassifier',
     local_learning=dict(
