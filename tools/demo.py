@@ -10,6 +10,7 @@ broken off continues where it was.
 import argparse
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -17,10 +18,11 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
+from mmfba.analysis.benchmark import ArmRun, measure
 from mmfba.analysis.detections import plot_detections
 from mmfba.analysis.environment import describe_environment
 from mmfba.analysis.plots import plot_timelines
-from mmfba.analysis.step_profile import StepProfile, profile_config
+from mmfba.analysis.step_profile import StepProfile
 from mmfba.analysis.train_and_test import run_script, train_and_test
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,10 +58,7 @@ def main() -> None:
         arm: train_and_test(config, work_dir / Path(config).parent.name)
         for arm, config in ARMS.items()
     }
-    profiles = {
-        arm: profile_config(Config.fromfile(config))
-        for arm, config in ARMS.items()
-    }
+    profiles = profile_arms()
     rows = [make_row(a, runs[a], profiles[a], profiles['BP']) for a in ARMS]
     results = dict(
         command='make demo',
@@ -81,6 +80,17 @@ def main() -> None:
         work_dir / 'detections.png',
     )
     show(rows, work_dir)
+
+
+def profile_arms() -> Dict[str, StepProfile]:
+    """Memory and FLOPs of a training step of each arm."""
+
+    def arm_run(config: str) -> ArmRun:
+        cfg = Config.fromfile(config)
+        batch_size = cfg.train_dataloader.batch_size
+        return ArmRun(cfg, 'fba', batch_size, (128, 128), 'cpu')
+
+    return measure({arm: partial(arm_run, ARMS[arm]) for arm in ARMS})[1]
 
 
 def make_row(

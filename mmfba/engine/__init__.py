@@ -1,2 +1,2 @@
 # Copyright (c) mmfba authors.
-"""The only code that knows the Runner."""
+"""What the Runner builds and calls, and what the command lines share."""

@@ -1,6 +1,4 @@
 # Copyright (c) mmfba authors.
-import json
-import os.path as osp
 from functools import partial
 from types import SimpleNamespace
 
@@ -8,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
-from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmfba.analysis.plots import plot_timelines
 from mmfba.analysis.step_profile import StepProfile as Profile
-from mmfba.analysis.step_profile import profile_config, profile_step
+from mmfba.analysis.step_profile import profile_step
 
 KB = 1024
 
@@ -72,15 +69,12 @@ def test_profile_step_options():
             samples=BaseDataElement(gt=BaseDataElement(a=torch.ones(256))),
             boxes=[SimpleNamespace(tensor=torch.ones(256))],
         ),
-        num_warmup=2,
     )
-    assert len(calls) == 3
+    assert len(calls) == 2
     assert profile.static_bytes == profile.peak_bytes == 18 * KB
     assert profile.flops == 0
     model.a.weight.grad = torch.ones(32, 32)
     assert profile_step(calls.clear, model).static_bytes == 12 * KB
-    with pytest.raises(ValueError, match='num_warmup must be at least 1'):
-        profile_step(model.step, model, num_warmup=0)
 
 
 def test_profile_step_meta():
@@ -126,84 +120,6 @@ def test_profile_step_tags():
     with pytest.raises(RuntimeError):
         profile_step(failing, model)
     assert model.learner.on_module is None
-
-
-def write_coco(root):
-    """Three images of 64x64 with two boxes each."""
-    mmcv = pytest.importorskip('mmcv')
-    rng = np.random.RandomState(0)
-    images, boxes = [], []
-    for i in range(3):
-        image = rng.randint(0, 255, (64, 64, 3), np.uint8)
-        mmcv.imwrite(image, osp.join(root, f'{i}.png'))
-        images.append(dict(id=i, file_name=f'{i}.png', height=64, width=64))
-        for left in (4, 30):
-            box = dict(id=len(boxes), image_id=i, category_id=1)
-            boxes.append(
-                dict(box, bbox=[left, 8, 24, 40], area=960, iscrowd=0)
-            )
-    classes = [dict(id=1, name='thing')]
-    coco = dict(images=images, annotations=boxes, categories=classes)
-    with open(osp.join(root, 'train.json'), 'w') as f:
-        json.dump(coco, f)
-
-
-def retinanet(root, **options):
-    """A stock RetinaNet-R18, narrow, on the images of write_coco."""
-    mmdet = pytest.importorskip('mmdet')
-    configs = osp.join(osp.dirname(mmdet.__file__), '.mim/configs')
-    cfg = Config.fromfile(f'{configs}/retinanet/retinanet_r18_fpn_1x_coco.py')
-    backbone = dict(init_cfg=None, base_channels=8, frozen_stages=-1)
-    neck = dict(in_channels=[8, 16, 32, 64], out_channels=8)
-    head = dict(num_classes=1, stacked_convs=1, in_channels=8, feat_channels=8)
-    model = dict(backbone=backbone, neck=neck, bbox_head=head)
-    cfg.merge_from_dict(dict(model=model))
-    dataset = cfg.train_dataloader.dataset
-    dataset.update(data_root=root, ann_file='train.json')
-    dataset.update(data_prefix=dict(img=''), metainfo=dict(classes=['thing']))
-    dataset.pipeline[2].scale = (64, 64)
-    cfg.merge_from_dict(options)
-    return cfg
-
-
-def test_profile_config(tmp_path, capfd):
-    root = str(tmp_path)
-    write_coco(root)
-    cfg = retinanet(root)
-    text = cfg.pretty_text
-    profile = profile_config(cfg)
-    assert cfg.pretty_text == text
-    assert 'loading annotations' not in capfd.readouterr().out
-    assert profile.peak_bytes > profile.static_bytes > 0
-    assert profile.timeline[-1] == profile.timeline[0] == profile.static_bytes
-
-    assert profile_config(retinanet(root), num_warmup=2) == profile
-
-    recomputing = profile_config(
-        retinanet(root, **{'model.backbone.with_cp': True})
-    )
-    assert recomputing.static_bytes == profile.static_bytes
-    assert recomputing.peak_bytes < profile.peak_bytes
-    assert recomputing.flops > profile.flops
-
-    # A cycle of two: gradients live on from the first to the second.
-    accumulating = profile_config(
-        retinanet(root, **{'optim_wrapper.accumulative_counts': 2})
-    )
-    assert accumulating.static_bytes == profile.static_bytes
-    assert accumulating.peak_bytes > profile.peak_bytes
-    assert accumulating.flops == 2 * profile.flops
-
-
-def test_profile_config_of_local_modules(tmp_path):
-    write_coco(str(tmp_path))
-    cfg = retinanet(str(tmp_path))
-    cfg.model.type = 'mmfba.LocalSingleStageDetector'
-    cfg.model.local_learning = dict(num_modules=4)
-    cfg.optim_wrapper.type = 'mmfba.LocalLearningOptimWrapper'
-    profile = profile_config(cfg)
-    assert [name for _, name in profile.tags] == ['0', '1', '2', '3']
-    assert max(profile.peak_by_tag.values()) == profile.peak_bytes
 
 
 def made_up(peak, modules):
