@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from typing import Optional
 
 from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults, Evaluator
+from mmengine.hooks import LoggerHook
 from mmengine.runner import Runner
 
 from mmfba.engine.checkpoint_files import (
@@ -136,6 +138,22 @@ def dump_predictions(runner: Runner, out: str) -> None:
     evaluator.metrics.append(DumpResults(out_file_path=out))
 
 
+def write_figures_once(runner: Runner) -> None:
+    """Let the main process alone write the figures of a test to its log.
+
+    MMEngine's LoggerHook writes them in all processes, into the same file,
+    which two at a time can damage.
+
+    Args:
+        runner (Runner): A Runner that has not tested yet.
+    """
+    if is_main_process():
+        return
+    for hook in runner.hooks:
+        if isinstance(hook, LoggerHook):
+            hook.after_test_epoch = lambda *_, **__: None
+
+
 def main(argv=None) -> None:
     """Build the Runner and test.
 
@@ -154,6 +172,7 @@ def main(argv=None) -> None:
             runner = Runner.from_cfg(cfg)
             if args.out:
                 dump_predictions(runner, args.out)
+            write_figures_once(runner)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook', test=True))
         with one_line_errors(runner), checkpoint_loading(trust):
             runner.test()

@@ -2,11 +2,14 @@
 """tools/train.py and tools/test.py on stock configs and tiny data."""
 
 import json
+import logging
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import LoggerHook
 from run_tool import load_tool, run_tool
 from tiny_configs import CLASSIFICATION, DETECTION, EDITING
 from tiny_data import write_cifar10, write_coco, write_div2k
@@ -187,3 +190,26 @@ def test_help_says_what_trust_means(capsys):
             load_tool(name).parse_args(['--help'])
         text = ' '.join(capsys.readouterr().out.split())
         assert 'can run any code' in text
+
+
+@pytest.mark.parametrize('main', [True, False])
+def test_the_main_process_alone_writes_the_figures(
+    main, tmp_path, monkeypatch
+):
+    tool = load_tool('test')
+    monkeypatch.setattr(tool, 'is_main_process', lambda: main)
+    hook = LoggerHook()
+    hook.json_log_path = 'figures.json'
+    processor = SimpleNamespace(
+        get_log_after_epoch=lambda *_, **__: ({'mAP': 0.5}, 'mAP: 0.5')
+    )
+    runner = SimpleNamespace(
+        hooks=[hook],
+        log_processor=processor,
+        log_dir=tmp_path,
+        logger=logging.getLogger('figures'),
+        test_dataloader=[],
+    )
+    tool.write_figures_once(runner)
+    hook.after_test_epoch(runner, metrics={'mAP': 0.5})
+    assert (tmp_path / 'figures.json').exists() == main
