@@ -478,6 +478,29 @@ def _div2k(root, scale):
     (root / 'Set5/GTmod12').rename(root / 'DIV2K/DIV2K_valid_HR')
 
 
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_psnr_is_that_of_edsr(scale):
+    """RGB and Y, without a border of scale + 6 pixels."""
+    name = f'configs/bp/edsr_x{scale}c64b16_1xb16-300k_div2k.py'
+    cfg = Config.fromfile(ROOT / name)
+    metrics = {(m.type, m.prefix): m for m in cfg.test_evaluator[0].metrics}
+    assert set(metrics) == {
+        (kind, prefix) for kind in ('PSNR', 'SSIM') for prefix in ('RGB', 'Y')
+    }
+    for (_, prefix), metric in metrics.items():
+        assert metric.crop_border == scale + 6
+        assert metric.get('convert_to') == ('Y' if prefix == 'Y' else None)
+
+
+@pytest.mark.parametrize('scale, count', [(2, 1.37), (3, 1.55), (4, 1.52)])
+def test_edsr_has_the_parameters_of_edsr_baseline(scale, count):
+    name = f'configs/bp/edsr_x{scale}c64b16_1xb16-300k_div2k.py'
+    with torch.device('meta'):
+        model = _build(Config.fromfile(ROOT / name))
+    parameters = sum(p.numel() for p in model.generator.parameters())
+    assert round(parameters / 1e6, 2) == count
+
+
 def test_x4_starts_from_the_x2_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _div2k(tmp_path / 'data', scale=4)

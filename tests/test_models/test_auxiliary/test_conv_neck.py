@@ -39,8 +39,10 @@ def test_loss_is_that_of_the_equation(method):
     expected = (output - samples.gt_img).abs().mean()
     (loss,) = aux.loss(x, model.learner.bank, samples).values()
     torch.testing.assert_close(loss, expected)
+    inputs = [x, *aux.parameters()]
     torch.testing.assert_close(
-        torch.autograd.grad(loss, x), torch.autograd.grad(expected, x)
+        torch.autograd.grad(loss, inputs),
+        torch.autograd.grad(expected, inputs),
     )
 
 

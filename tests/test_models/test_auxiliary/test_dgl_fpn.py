@@ -50,6 +50,7 @@ def test_levels_and_pyramid_are_those_of_the_equation(cut, size):
     pyramid = neck(x, filled_bank(neck.reads, features))
     ((given,),) = calls
     assert given[0] is None
+    levels = []
     for level, name in zip(given[1:], ENDS[1:]):
         shape = features[name].shape[2:]
         expected = (
@@ -58,7 +59,15 @@ def test_levels_and_pyramid_are_those_of_the_equation(cut, size):
             else F.interpolate(h, shape, mode='bilinear')
         )
         torch.testing.assert_close(level, expected)
+        levels.append(expected)
     assert len(pyramid) == 5 and pyramid[0].shape[1] == 10
+    # The slim FPN is mmdet's own, so is what it does with these levels.
+    parameters = list(neck.parameters())
+    gradients = (
+        torch.autograd.grad(sum(p.square().sum() for p in maps), parameters)
+        for maps in (pyramid, neck.neck((None, *levels)))
+    )
+    torch.testing.assert_close(*gradients)
     assert pyramid[0].shape[2:] == features['layer2.1'].shape[2:]
 
 

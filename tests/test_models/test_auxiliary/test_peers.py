@@ -8,7 +8,10 @@ import torch
 from local_models import build, config, raw_data
 
 from mmfba.analysis.benchmark import ArmRun
-from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
+from mmfba.engine.optim_wrappers import (
+    AmpLocalLearningOptimWrapper,
+    LocalLearningOptimWrapper,
+)
 
 DGL = dict(type='mmfba.DGLAuxiliary', variant='original')
 INFOPRO = dict(type='mmfba.InfoProAuxiliary', recon_weight=5, task_weight=1)
@@ -50,6 +53,29 @@ def test_a_step_trains_every_module(peer):
         if p.requires_grad and p.ndim > 1:
             assert not p.equal(before[name]), name
     assert len(model.learner.bank) == 0
+
+
+@peers
+def test_a_step_in_bfloat16_is_near_that_in_full_precision(peer):
+    """Also what must not be computed in half precision."""
+    plain = local(peer)
+    half = copy.deepcopy(plain)
+    batch = raw_data('classification', batch_size=12)
+    wrappers = [
+        LocalLearningOptimWrapper(torch.optim.SGD(plain.parameters(), lr=0.1)),
+        AmpLocalLearningOptimWrapper(
+            optimizer=torch.optim.SGD(half.parameters(), lr=0.1),
+            dtype='bfloat16',
+        ),
+    ]
+    expected, logs = (
+        model.train_step(batch, wrapper)
+        for model, wrapper in zip((plain, half), wrappers)
+    )
+    for name, value in logs.items():
+        assert value.item() == pytest.approx(
+            expected[name].item(), rel=0.1, abs=0.02
+        ), name
 
 
 @pytest.mark.parametrize('peer', [peer for peer in PEERS if peer != 'greedy'])
