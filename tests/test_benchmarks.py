@@ -69,14 +69,14 @@ def _results(module, tmp_path, monkeypatch, kind, result):
 
 def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     costs = dict(aux_parameters=0, activation_ratio=1, num_modules=1)
-    costs.update(peak_ratio=1, flops_ratio=1)
+    costs.update(peak_ratio=1, flops_ratio=1, step_time_ratio=None)
     means = dict(BP=0.7, FBA=0.5, DGL=0.46, greedy=0.45)
     rows = [
         dict(costs, arm=arm, mean=mean, std=0.02, values=[mean] * 2)
         for arm, mean in means.items()
     ]
     rows[1]['values'] = [0.5]  # broken off after this
-    rows.append(dict(costs, arm='PredSim'))
+    rows.append(dict(costs, arm='PredSim', step_time_ratio=1.25))
     result = dict(metric='m', seeds=[0, 1], rows=rows)
     from rendering import comparison
 
@@ -86,7 +86,9 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     assert '| FBA | 1 | 0.500 ± 0.020 |  |' in table
     assert '| DGL | 1 | 0.460 ± 0.020 | no difference shown |' in table
     assert '| greedy | 1 | 0.450 ± 0.020 | worse |' in table
-    assert '| PredSim | 1 | not run |  |' in table
+    assert (
+        '| PredSim | 1 | not run |  | 0 | 1.00 | 1.00 | 1.00 | 1.25 |' in table
+    )
     assert 'Not complete: 0 to 2 of 2 seeds.' in table
     assert 'Mean and' not in table
     assert 'images/x.png' in comparison.accuracy_plot('x', None)

@@ -32,7 +32,11 @@ arms = {
     'both, two_pass, gate': dict(
         options=[*fpn, two_pass, f'{neck}.fusion=gate']
     ),
-    # S1's SLM, a block of the cut's own stage, as that of the others is S2's.
+    # S1's SLM, a block of the cut's own stage, and that of classification, as
+    # that of the others is S2's.
     'both, causal, stage_tail': dict(options=[*fpn, tail]),
+    'both, causal, later_stages': dict(
+        options=[*fpn, f'{neck}.mode=later_stages']
+    ),
 }
 del local, neck, fpn, two_pass, tail, no_slm

@@ -2,7 +2,7 @@
 """Runs of tools/analysis_tools/compare_methods.py."""
 
 import json
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmfba.analysis.accuracy import fba_row, order
 from mmfba.analysis.plots import plot_accuracy
@@ -17,8 +17,8 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     fba = fba_row(result['rows'])
     rows = [
         f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
-        'rest / BP | FLOPs / BP |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        'rest / BP | FLOPs / BP | time / BP |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
     for row in result['rows']:
         compared = fba and row is not fba and 'mean' in row
@@ -27,11 +27,17 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
             f'| {row["arm"]} | {row["num_modules"]} | {accuracy(row, metric)} '
             f'| {verdict} | {row["aux_parameters"]:,} | '
             f'{row["peak_ratio"]:.2f} | {row["activation_ratio"]:.2f} | '
-            f'{row["flops_ratio"]:.2f} |'
+            f'{row["flops_ratio"]:.2f} | {_time(row)} |'
         )
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
-    note += 'optimizer state and batch.'
+    note += 'optimizer state and batch. '
+    note += 'Time: of steps of all arms in turn.'
     return '\n'.join([*rows, '', note, origin(result)])
+
+
+def _time(row: Dict[str, Any]) -> str:
+    ratio = row['step_time_ratio']
+    return 'not run' if ratio is None else f'{ratio:.2f}'
 
 
 def accuracy_plot(name: str, _: Optional[List[str]]) -> str:
