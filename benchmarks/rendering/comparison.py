@@ -5,7 +5,7 @@ import json
 from typing import Any, Dict, List, Optional
 
 from mmfba.analysis.accuracy import fba_row, order
-from mmfba.analysis.plots import plot_accuracy
+from mmfba.analysis.comparison_plots import plot_comparison
 
 from .common import RESULTS, ROOT, accuracy, origin, seeds_note
 
@@ -44,5 +44,5 @@ def accuracy_plot(name: str, _: Optional[List[str]]) -> str:
     """The same as a picture, for pages in docs/."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
     image = ROOT / f'docs/images/{name}.png'
-    plot_accuracy(result['rows'], result['metric'], str(image))
+    plot_comparison(result['rows'], result['metric'], str(image))
     return f'![Accuracy against memory and FLOPs](images/{name}.png)'

@@ -168,6 +168,7 @@ def _row(
         activation_bytes=profile.activation_bytes,
         peak_ratio=profile.peak_bytes / first.peak_bytes,
         activation_ratio=profile.activation_bytes / first.activation_bytes,
+        flops=profile.flops,
         flops_ratio=profile.flops / first.flops,
         step_time_s=None,
         step_time_ratio=None,

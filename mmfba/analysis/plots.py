@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from .step_profile import StepProfile
 
-__all__ = ['plot_accuracy', 'plot_pareto', 'plot_timelines']
+__all__ = ['plot_pareto', 'plot_timelines']
 
 # Grey for the baseline, then colours that most eyes tell apart.
 COLORS = (
@@ -110,49 +110,6 @@ def plot_pareto(rows: list[dict[str, Any]], path: str) -> Figure:
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(color='0.92')
     axes.set_axisbelow(True)
-    figure.savefig(path)
-    return figure
-
-
-def plot_accuracy(
-    rows: list[dict[str, Any]], metric: str, path: str
-) -> Figure:
-    """Draw the accuracy of all arms against their memory and their FLOPs.
-
-    Error bars are the standard deviation over the seeds.
-
-    Args:
-        rows (List[Dict[str, Any]]): Of a comparison; arms that are not
-            trained are left out.
-        metric (str): Name of the metric.
-        path (str): The image file to write.
-
-    Returns:
-        Figure: The figure.
-    """
-    figure = Figure(figsize=(9, 4.2), dpi=100, layout='constrained')
-    panels = figure.subplots(1, 2, sharey=True)
-    keys = ('peak_ratio', 'flops_ratio')
-    rows = [row for row in rows if 'mean' in row]
-    for axes, key in zip(panels, keys):
-        for i, row in enumerate(rows):
-            point = (row[key], row['mean'])
-            color = COLORS[i % len(COLORS)]
-            axes.errorbar(*point, yerr=row['std'], fmt='o', color=color)
-            axes.annotate(
-                row['arm'],
-                point,
-                (5, 4),
-                textcoords='offset points',
-                fontsize=8,
-                color=color,
-            )
-        axes.margins(x=0.15)
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(color='0.92')
-        axes.set_axisbelow(True)
-    panels[0].set(xlabel=f'peak memory / {rows[0]["arm"]}', ylabel=metric)
-    panels[1].set(xlabel=f'FLOPs / {rows[0]["arm"]}')
     figure.savefig(path)
     return figure
 

@@ -28,8 +28,8 @@ from mmfba.analysis.accuracy import (
     train_all,
 )
 from mmfba.analysis.comparison import Comparison, measure_costs
+from mmfba.analysis.comparison_plots import plot_comparison
 from mmfba.analysis.environment import describe_environment
-from mmfba.analysis.plots import plot_accuracy
 from mmfba.engine.user_errors import one_line_errors
 
 
@@ -59,12 +59,12 @@ def main() -> None:
         help='JSON files whose runs of the same config are not run again',
     )
     parser.add_argument(
-        '--plot', type=Path, help='with --train: write a picture (PNG)'
+        '--plot',
+        type=Path,
+        help='write a picture (PNG): accuracy against costs, or the costs',
     )
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
-    if args.plot and not args.train:
-        parser.error('--plot shows accuracy: it needs --train')
     logging.disable(logging.WARNING)
     with one_line_errors():
         comparison = Comparison.from_file(args.comparison)
@@ -88,7 +88,7 @@ def main() -> None:
     else:
         save(known_results(comparison, known))
     if args.plot:
-        plot_accuracy(rows, comparison.metric, str(args.plot))
+        plot_comparison(rows, comparison.metric, str(args.plot))
     show(rows, comparison.metric)
 
 
@@ -144,7 +144,7 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
     table = Table(box=None)
     table.add_column('arm', overflow='fold')
     names = ['K', 'aux. parameters', 'peak, MiB', 'peak ratio', 'rest ratio']
-    names += ['FLOPs ratio', 'time ratio', metric]
+    names += ['GFLOPs', 'FLOPs ratio', 'time ratio', metric]
     reference = fba_row(rows)
     if reference:
         names.append('vs FBA')
@@ -162,6 +162,7 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
             f'{row["peak_bytes"] / 2**20:,.1f}',
             f'{row["peak_ratio"]:.3f}',
             f'{row["activation_ratio"]:.3f}',
+            f'{row["flops"] / 1e9:,.1f}',
             f'{row["flops_ratio"]:.2f}',
             '-' if time is None else f'{time:.2f}',
             '-' if mean is None else f'{mean:.4g}{spread}',

@@ -1,0 +1,79 @@
+# Copyright (c) mmfba authors.
+"""Figures of a comparison."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .plots import COLORS
+
+COSTS = dict(
+    peak_ratio='peak memory',
+    flops_ratio='FLOPs',
+    step_time_ratio='time of a step',
+)
+
+
+def plot_comparison(
+    rows: list[dict[str, Any]], metric: str, path: str
+) -> Figure:
+    """Draw the accuracy of all arms against what a training step costs.
+
+    There is a panel for memory, for FLOPs, and for time where it was
+    measured, each as a multiple of the first arm's. Error bars are the
+    standard deviation over the seeds. Where no arm is trained, the costs
+    alone are drawn as bars, with the auxiliary parameters.
+
+    Args:
+        rows (List[Dict[str, Any]]): Of a comparison. If some arms are
+            trained, others are left out.
+        metric (str): Name of the metric.
+        path (str): The image file to write.
+
+    Returns:
+        Figure: The figure.
+    """
+    costs = [key for key in COSTS if rows[0][key] is not None]
+    trained = [row for row in rows if 'mean' in row]
+    count = len(costs) + (not trained)
+    figure = Figure(figsize=(4.5 * count, 4.2), dpi=100, layout='constrained')
+    panels = figure.subplots(1, count, sharey=True)
+    draw = _draw_accuracy if trained else _draw_bars
+    for axes, key in zip(panels, costs):
+        draw(axes, trained or rows, key)
+        axes.set_xlabel(f'{COSTS[key]} / {rows[0]["arm"]}')
+    if trained:
+        panels[0].set_ylabel(metric)
+    else:
+        _draw_bars(panels[-1], rows, 'aux_parameters')
+        panels[-1].set_xlabel('auxiliary parameters')
+        panels[0].invert_yaxis()
+    for axes in panels:
+        axes.spines[['top', 'right']].set_visible(False)
+        axes.grid(color='0.92')
+        axes.set_axisbelow(True)
+    figure.savefig(path)
+    return figure
+
+
+def _draw_accuracy(axes: Axes, rows: list[dict[str, Any]], key: str) -> None:
+    for i, row in enumerate(rows):
+        point = (row[key], row['mean'])
+        color = COLORS[i % len(COLORS)]
+        axes.errorbar(*point, yerr=row['std'], fmt='o', color=color)
+        axes.annotate(
+            row['arm'],
+            point,
+            (5, 4),
+            textcoords='offset points',
+            fontsize=8,
+            color=color,
+        )
+    axes.margins(x=0.15)
+
+
+def _draw_bars(axes: Axes, rows: list[dict[str, Any]], key: str) -> None:
+    names = [row['arm'] for row in rows]
+    colors = [COLORS[i % len(COLORS)] for i in range(len(rows))]
+    axes.barh(names, [row[key] for row in rows], color=colors)
