@@ -11,5 +11,6 @@ configs = [
     'bp/retinanet_r152_fpn_1xb64-90e_voc07',
     'fba/fba-k51_retinanet_r152_fpn_1xb64-90e_voc07',
 ]
+configs += [f'{path}12' for path in configs]  # and the same on 07+12
 arms = {path: dict(config=f'configs/{path}.py') for path in configs}
 del configs

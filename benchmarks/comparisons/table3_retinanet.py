@@ -15,6 +15,8 @@ configs = [
     'dgl/dgl-fpn-k4_retinanet_r34_fpn_1xb64-90e_coco',
     'dgl/dgl-fpn-k8_retinanet_r34_fpn_1xb64-160e_coco',
     'dgl/dgl-fpn-k17_retinanet_r34_fpn_1xb64-160e_coco',
+    'bp/retinanet_r34-pretrained_fpn_1xb64-90e_coco',
+    'fba/fba-k4_retinanet_r34-pretrained_fpn_1xb64-90e_coco',
     'bp/retinanet_r50_fpn_1xb64-90e_coco',
     'fba/fba-k4_retinanet_r50_fpn_1xb64-90e_coco',
     'fba_paper/fba-s1-k4_retinanet_r50_fpn_1xb64-90e_coco',
