@@ -17,7 +17,7 @@ from mmfba.local.partition import Ranges
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
 LISTS = (list, tuple, type(None))
 TYPES = dict(
-    num_modules=((int, type(None)), 'K, the number of local modules'),
+    num_modules=((int, type(None)), 'K, an integer'),
     partition=(
         (str, Mapping, *LISTS),
         "'stage', 'uniform', a list of units or a partitioner's config",
