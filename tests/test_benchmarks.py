@@ -35,6 +35,8 @@ def test_table_of_the_paper_has_what_a_config_gave(
         dict(costs, config='configs/dgl/c.py', options=shared),
     ]
     rows[0].update(peak_ratio=1.0, flops_ratio=1.0)
+    metrics = {'coco/bbox_mAP_50': 0.75, 'coco/bbox_mAP_75': 0.25}
+    rows[1]['runs'] = [dict(metrics=metrics)]
     from rendering import paper
 
     result = dict(metric='coco/bbox_mAP', rows=rows)
@@ -49,7 +51,10 @@ def test_table_of_the_paper_has_what_a_config_gave(
     _, _, bp, fba, *_ = paper.paper_table('1', ['bp', 'fba']).splitlines()
     assert '[a](../bp/a.py) | - | mAP 0.700 ± 0.100 ([options]' in bp
     assert 'comparisons/x.py' in bp and bp.endswith('| 1.00 | 1.00 | 1.00 |')
-    assert fba.endswith('| 1.00 | 2.00 | 3.00 |') and 'mAP 0.500 (' in fba
+    assert (
+        fba.endswith('| 1.00 | 2.00 | 3.00 |')
+        and 'mAP 0.500, AP50 0.750, AP75 0.250 (' in fba
+    )
     _, _, b, c, d = paper.paper_table('all', ['dgl']).splitlines()
     assert b.endswith('| not run |') and '| - | not run | - |' in d
     assert '| - | not run | - | 1.00 |' in c

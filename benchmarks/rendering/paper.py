@@ -4,6 +4,7 @@
 import itertools
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Dict, List, Optional
 
 import yaml
@@ -85,11 +86,23 @@ def measured_accuracy() -> Dict[str, str]:
                 continue
             measure, _, unit = METRICS.get(metric, (metric, 3, ''))
             text = f'{measure} {accuracy(row, metric)}{unit}'
+            if metric == 'coco/bbox_mAP':
+                text += _more_ap(row)
             if row['options']:
                 path = f'../../benchmarks/comparisons/{name}.py'
                 text += f' ([options]({path}))'
             found[config_key(row)] = text
     return found
+
+
+def _more_ap(row: Dict[str, Any]) -> str:
+    """The other columns of the paper's table of COCO, if they are known."""
+    text = ''
+    for name in ('50', '75') if 'runs' in row else ():
+        key = f'coco/bbox_mAP_{name}'
+        mean = fmean(run['metrics'][key] for run in row['runs'])
+        text += f', AP{name} {mean:.3f}'
+    return text
 
 
 def _results() -> Dict[str, Dict[str, Any]]:
