@@ -36,7 +36,8 @@ def seeds_note(result: Dict[str, Any]) -> str:
         return 'One seed.'
     text = f'Mean and standard deviation of {seeds} seeds.'
     if run != {seeds}:
-        text = f'Not complete: {min(run)} to {max(run)} of {seeds} seeds.'
+        done = ' to '.join(map(str, sorted({min(run), max(run)})))
+        text = f'Not complete: {done} of {seeds} seeds.'
     return f'{text} {ORDER_NOTE}'
 
 
