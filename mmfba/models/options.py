@@ -18,10 +18,7 @@ PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
 LISTS = (list, tuple, type(None))
 TYPES = dict(
     num_modules=((int, type(None)), 'K, an integer'),
-    partition=(
-        (str, Mapping, *LISTS),
-        "'stage', 'uniform', a list of units or a partitioner's config",
-    ),
+    partition=((str, Mapping, *LISTS), "'stage', 'uniform', a list or a dict"),
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
@@ -55,8 +52,7 @@ class LocalLearningOptions:
             task.
         chunk (int, optional): Images that neck and head, those of the
             auxiliary networks included, see at a time, each chunk with its
-            own backward: same gradients, less memory. Defaults to None, the
-            whole batch.
+            own backward: same gradients. Defaults to None, the whole batch.
         checkpoint (bool | list[int]): Local modules, by index, that compute
             their units again in the backward instead of keeping their
             activations; True for all. Defaults to False.
@@ -136,12 +132,10 @@ class LocalLearningOptions:
 
     def _check_chunk(self) -> None:
         chunk = self.chunk
-        whole = isinstance(chunk, int) and not isinstance(chunk, bool)
-        if chunk is not None and not (whole and chunk >= 1):
+        if chunk is not None and not (type(chunk) is int and chunk >= 1):
             raise ValueError(
-                f'local_learning.chunk={chunk!r}: expected the number of '
-                'images that neck and head see at a time, an integer of at '
-                'least 1, or None for the whole batch'
+                f'local_learning.chunk={chunk!r}: expected images at a time, '
+                'an integer of at least 1, or None for the whole batch'
             )
 
     @property
@@ -169,11 +163,11 @@ class LocalLearningOptions:
                     'leave num_modules out'
                 )
             return ranges
-        num_modules, partition = self.wanted_modules, self.partition
+        count, partition = self.wanted_modules, self.partition
         if partition is None:
             stages = {u.stage for u in units[first:] if u.stage > 0}
-            partition = 'stage' if num_modules == len(stages) else 'uniform'
-        return PARTITIONS[partition](units, num_modules, first)
+            partition = 'stage' if count == len(stages) else 'uniform'
+        return PARTITIONS[partition](units, count, first)
 
     def checkpointed(self, num_modules: int) -> List[int]:
         """Indices of the local modules that are recomputed.
