@@ -1,10 +1,12 @@
 # Copyright (c) mmfba authors.
-"""Write tables and plots of the README files and docs/ from results/."""
+"""Write tables and plots of the README files and docs/, and the models of
+metafile.yml, from results/."""
 
 import re
 
 from rendering import TABLES
 from rendering.common import ROOT
+from rendering.metafiles import metafile
 
 FOLDERS = ('auglocal', 'bp', 'dgl', 'fba', 'fba_paper', 'greedy', 'infopro')
 FOLDERS += ('man', 'predsim')
@@ -17,10 +19,13 @@ PAGES = (
 
 
 def main() -> None:
-    """Replace the tables of the pages."""
+    """Replace the tables of the pages and the models of the metafiles."""
     for page in PAGES:
         path = ROOT / page
         path.write_text(render(path.read_text()))
+    for folder in FOLDERS:
+        path = ROOT / f'configs/{folder}/metafile.yml'
+        path.write_text(metafile(folder))
 
 
 def render(text: str) -> str:

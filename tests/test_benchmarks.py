@@ -21,6 +21,16 @@ def test_tables_are_those_of_the_committed_results(render):
         assert render.render(text) == text, page
 
 
+def test_metafiles_are_those_of_the_committed_results(render):
+    for folder in render.FOLDERS:
+        text = (ROOT / f'configs/{folder}/metafile.yml').read_text()
+        assert render.metafile(folder) == text, folder
+        assert 'Epochs: ' in text, folder
+    scenes = 'Dataset: digit scenes\n    Metrics:\n      mAP: 0.'
+    text = (ROOT / 'configs/fba/metafile.yml').read_text()
+    assert scenes in text and 'Training Memory (GB): ' in text
+
+
 def test_table_of_the_paper_has_what_a_config_gave(
     render, tmp_path, monkeypatch
 ):

@@ -4,7 +4,7 @@
 import itertools
 import json
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any, Dict, List, Optional
 
 import yaml
@@ -72,14 +72,14 @@ def measured_costs() -> List[Dict[str, Any]]:
     than those of all arms."""
     return [
         {config_key(row): row for row in _plain_rows(result)}
-        for result in _results().values()
+        for result in comparison_results().values()
     ]
 
 
 def measured_accuracy() -> Dict[str, str]:
     """What the trainings of these gave, by folder and name of the config."""
     found = {}
-    for name, result in _results().items():
+    for name, result in comparison_results().items():
         metric = result['metric']
         for row in _plain_rows(result):
             if 'mean' not in row:
@@ -99,13 +99,14 @@ def _more_ap(row: Dict[str, Any]) -> str:
     """The other columns of the paper's table of COCO, if they are known."""
     text = ''
     for name in ('50', '75') if 'runs' in row else ():
-        key = f'coco/bbox_mAP_{name}'
-        mean = fmean(run['metrics'][key] for run in row['runs'])
-        text += f', AP{name} {mean:.3f}'
+        values = [r['metrics'][f'coco/bbox_mAP_{name}'] for r in row['runs']]
+        std = f' ± {stdev(values):.3f}' if len(values) > 1 else ''
+        text += f', AP{name} {fmean(values):.3f}{std}'
     return text
 
 
-def _results() -> Dict[str, Dict[str, Any]]:
+def comparison_results() -> Dict[str, Dict[str, Any]]:
+    """All results of compare_methods.py, by the comparison's name."""
     return {
         path.stem: json.loads(path.read_text())
         for path in sorted((RESULTS / 'comparisons').glob('*.json'))

@@ -104,17 +104,12 @@ def benchmark(
         tuple: A row for each arm, and its profile by its name.
 
     Raises:
-        ValueError: If the first arm is not ``bp``, or times are asked of the
-            meta device.
+        ValueError: If the first arm is not ``bp``; see also
+            :func:`measure`.
     """
     arms = list(arms)
     if arms[:1] != ['bp']:
         raise ValueError(f'arms={arms}: the first must be bp')
-    if steps and device == 'meta':
-        raise ValueError(
-            f'steps={steps}: on the meta device nothing is computed, so '
-            'there is no time to measure: set --device cpu or cuda'
-        )
     return measure(
         {
             arm: partial(ArmRun, cfg, arm, batch_size, shape, device)
@@ -135,10 +130,18 @@ def measure(
 
     Returns:
         tuple: See :func:`benchmark`.
+
+    Raises:
+        ValueError: If times are asked of the meta device.
     """
     rows, profiles = [], {}
     for name, make in arms.items():
         run = make()
+        if steps and run.device == 'meta':
+            raise ValueError(
+                f'steps={steps}: on the meta device nothing is computed, so '
+                'there is no time to measure: set --device cpu or cuda'
+            )
         profiles[name] = run.profile()
         first = next(iter(profiles.values()))
         rows.append(dict(arm=name, **_row(run, profiles[name], first)))

@@ -9,11 +9,12 @@ import statistics
 import subprocess
 import sys
 import threading
-from datetime import date
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 from mmengine.config import Config
+
+from .environment import describe_environment
 
 _LOADING = threading.Lock()
 """mmengine loads one config at a time."""
@@ -42,7 +43,8 @@ def train_and_test(
 
     Returns:
         dict: Config, checkpoint, metrics, seconds per iteration (the median
-        over the training log), date, and :func:`config_hash`.
+        over the training log), :func:`describe_environment`, and
+        :func:`config_hash`.
 
     Raises:
         SystemExit: If a tool fails, or the directory holds other files.
@@ -76,7 +78,7 @@ def train_and_test(
         checkpoint=checkpoint,
         metrics=json.loads(newest.read_text().splitlines()[-1]),
         seconds_per_iter=_seconds_per_iter(folder),
-        date=date.today().isoformat(),
+        **describe_environment(),
         config_hash=config_hash(config, options),
     )
     result.write_text(json.dumps(found, indent=1) + '\n')
