@@ -35,7 +35,8 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
     for row in itertools.chain(*chosen):
         for config in row['configs']:
             folder, stem = config.split('/')
-            if folder == 'bp':
+            # The first of a row: others have another schedule.
+            if folder == 'bp' and config == row['configs'][0]:
                 plain = config
             if folder not in folders:
                 continue

@@ -1,0 +1,4 @@
+_base_ = './fba-k34_yolov1_r101_1xb32-90e_voc07.py'
+train_cfg = dict(max_epochs=160)
+*warm_up, cosine = _base_.param_scheduler
+param_scheduler = [*warm_up, dict(cosine, T_max=160)]
