@@ -67,7 +67,7 @@ DETECTOR = dict(
             strides=[8, 16, 32, 64, 128],
         ),
         bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
-        loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss'),
+        loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss', use_sigmoid=True),
         loss_bbox=dict(type='L1Loss'),
     ),
     train_cfg=dict(

@@ -27,7 +27,8 @@ class LeanSigmoidFocalLoss(FocalLoss):
     float32, and keeps nothing but its inputs.
 
     Args:
-        use_sigmoid (bool): Has to be True, as in mmdet. Defaults to True.
+        use_sigmoid (bool): Has to be True, as in mmdet, whose heads read it
+            in the config: name it there too. Defaults to True.
         gamma (float): Defaults to 2.0.
         alpha (float): Defaults to 0.25.
         reduction (str): ``'mean'`` or ``'sum'``. Defaults to ``'mean'``.
