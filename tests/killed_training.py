@@ -25,6 +25,16 @@ ARMS = dict(
     bp=None,
     fba=FBA,
     two_pass=dict(FBA, timing='two_pass'),
+    man=dict(
+        num_modules=3,
+        auxiliary=dict(
+            type='mmfba.MANAuxiliary',
+            learn_scale=True,
+            host=dict(
+                type='mmfba.InfoProAuxiliary', recon_weight=5, task_weight=0.5
+            ),
+        ),
+    ),
     amp=FBA,
 )
 
@@ -113,7 +123,8 @@ def run(cfg, delay=None, writes=None):
     begun = context.Event()
     process = context.Process(target=train, args=(cfg, begun, writes))
     process.start()
-    begun.wait(120)
+    while process.is_alive() and not begun.wait(1):
+        pass
     start = time.monotonic()
     process.join(delay)
     if process.exitcode is None:

@@ -34,10 +34,11 @@ def _assert_same(found, expected):
             assert value == found[path], path
 
 
-def test_killed_in_the_middle_of_writing(tmp_path):
-    expected, _ = _whole(tmp_path / 'whole', 'fba')
+@pytest.mark.parametrize('arm', ['fba', 'man'])
+def test_killed_in_the_middle_of_writing(arm, tmp_path):
+    expected, _ = _whole(tmp_path / 'whole', arm)
     (tmp_path / 'broken').mkdir()
-    cfg = make_config(tmp_path / 'broken', 'fba')
+    cfg = make_config(tmp_path / 'broken', arm)
     # Four times to the disk an iteration; it dies writing the fourth file.
     assert run(cfg, writes=13)[0] == -signal.SIGKILL
     assert run(cfg)[0] == 0
@@ -46,6 +47,9 @@ def test_killed_in_the_middle_of_writing(tmp_path):
     assert any('local_aux' in path for path in paths)
     assert any('momentum_buffer' in path for path in paths)
     assert any('ema_state_dict/module.local_aux' in path for path in paths)
+    # MAN's moving average is not drawn anew.
+    average = any('local_aux.0.average.' in path for path in paths)
+    assert average == (arm == 'man')
 
 
 @pytest.mark.slow

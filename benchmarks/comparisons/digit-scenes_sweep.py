@@ -7,6 +7,9 @@
 #   that the SLM makes, so that nothing is fused.
 # - the bank alone with concat or gate: the level of the cut is its own, all
 #   others are the bank's, so that nothing is fused.
+#
+# With the bank alone the first module reads nothing: the FPN does not read the
+# stage that it ends.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'

@@ -25,8 +25,8 @@ class Fusion(BaseModule):
 
     :math:`p` and :math:`g` are 1x1 convs (linear layers for vectors);
     :math:`p_i` is the identity where the channels agree. Pooled vectors are
-    layer-normalised first: added as they are, training diverged. Maps of
-    another size are pooled or enlarged to that of x.
+    layer-normalised first, as their scales differ from module to module.
+    Maps of another size are pooled or enlarged to that of x.
 
     Args:
         operator (str): One of the above.
