@@ -12,6 +12,7 @@ COSTS = dict(
     peak_ratio='peak memory',
     flops_ratio='FLOPs',
     step_time_ratio='time of a step',
+    aux_parameters='auxiliary parameters',
 )
 
 
@@ -21,9 +22,9 @@ def plot_comparison(
     """Draw the accuracy of all arms against what a training step costs.
 
     There is a panel for memory, for FLOPs, and for time where it was
-    measured, each as a multiple of the first arm's. Error bars are the
-    standard deviation over the seeds. Where no arm is trained, the costs
-    alone are drawn as bars, with the auxiliary parameters.
+    measured, each as a multiple of the first arm's, and for the auxiliary
+    parameters. Error bars are the standard deviation over the seeds. Where
+    no arm is trained, the costs alone are drawn as bars.
 
     Args:
         rows (List[Dict[str, Any]]): Of a comparison. If some arms are
@@ -36,18 +37,17 @@ def plot_comparison(
     """
     costs = [key for key in COSTS if rows[0][key] is not None]
     trained = [row for row in rows if 'mean' in row]
-    count = len(costs) + (not trained)
+    count = len(costs)
     figure = Figure(figsize=(4.5 * count, 4.2), dpi=100, layout='constrained')
     panels = figure.subplots(1, count, sharey=True)
     draw = _draw_accuracy if trained else _draw_bars
     for axes, key in zip(panels, costs):
         draw(axes, trained or rows, key)
-        axes.set_xlabel(f'{COSTS[key]} / {rows[0]["arm"]}')
+        ratio = f' / {rows[0]["arm"]}' if key.endswith('ratio') else ''
+        axes.set_xlabel(COSTS[key] + ratio)
     if trained:
         panels[0].set_ylabel(metric)
-    else:
-        _draw_bars(panels[-1], rows, 'aux_parameters')
-        panels[-1].set_xlabel('auxiliary parameters')
+    else:  # the first arm on top
         panels[0].invert_yaxis()
     for axes in panels:
         axes.spines[['top', 'right']].set_visible(False)

@@ -30,7 +30,8 @@ def train_and_test(
 
     Runs tools/train.py and tools/test.py of the current directory. What is
     done already is not done again: a training that was broken off continues.
-    A training of another config in the same directory is thrown away.
+    A training of another config in the same directory is thrown away; a
+    change of the package's code is not noticed.
 
     Args:
         config (str): Path of the config.
