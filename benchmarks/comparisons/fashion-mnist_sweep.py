@@ -1,27 +1,30 @@
 # What the bank does in classification: its timing, its fusion, and SLM, bank
 # or both; and other SLMs.
 #
-# Of the valid combinations, those that differ in one thing from
-# 'both, causal, add'. SLM alone with two_pass is none: the bank is not read.
+# The bank's arms have the paper's loss weight of 1: with 4, which is best for
+# the SLM alone, adding or concatenating it diverges. Of the valid combinations
+# they are those that differ in one thing from 'both, causal, add'. SLM alone
+# with two_pass is none: the bank is not read.
 _base_ = './_base_/fashion-mnist_10k.py'
 config = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
+one = f'{local}.loss_weight=1.0'
 two_pass = f'{local}.timing=two_pass'
+bank = [one, f'{neck}.fusion=add']
 no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
 arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
-    'SLM': dict(),  # the default
+    'SLM': dict(),
     'SLM, half as wide': dict(options=[f'{neck}.channel_ratio=0.5']),
     'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
     'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
-    'bank, causal, add': dict(options=[*no_slm, f'{neck}.fusion=add']),
-    'bank, two_pass, add': dict(
-        options=[*no_slm, two_pass, f'{neck}.fusion=add']
-    ),
-    'both, causal, add': dict(options=[f'{neck}.fusion=add']),
-    'both, causal, concat': dict(options=[f'{neck}.fusion=concat']),
-    'both, causal, gate': dict(options=[f'{neck}.fusion=gate']),
-    'both, two_pass, add': dict(options=[two_pass, f'{neck}.fusion=add']),
+    'SLM, weight 1': dict(options=[one]),
+    'bank, causal, add': dict(options=[*bank, *no_slm]),
+    'bank, two_pass, add': dict(options=[*bank, *no_slm, two_pass]),
+    'both, causal, add': dict(options=bank),
+    'both, causal, concat': dict(options=[one, f'{neck}.fusion=concat']),
+    'both, causal, gate': dict(options=[one, f'{neck}.fusion=gate']),
+    'both, two_pass, add': dict(options=[*bank, two_pass]),
 }
-del local, neck, two_pass, no_slm
+del local, neck, one, two_pass, bank, no_slm

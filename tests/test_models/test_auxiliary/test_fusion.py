@@ -71,7 +71,7 @@ def test_pooled_vectors(operator, channels):
     fusion = make(operator, channels, pooled=True)
     x, entries = rand(2, 4), [10 * rand(2, c) + 5 for c in channels]
     expected = transcription(
-        fusion, linear, x, [normalised(b) for b in entries]
+        fusion, linear, x, [normalised(b) / len(channels) for b in entries]
     )
     got = fusion(x, entries)
     assert got.shape == x.shape

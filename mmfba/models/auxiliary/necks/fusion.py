@@ -25,7 +25,8 @@ class Fusion(BaseModule):
 
     :math:`p` and :math:`g` are 1x1 convs (linear layers for vectors);
     :math:`p_i` is the identity where the channels agree. Pooled vectors are
-    layer-normalised first, as their scales differ from module to module.
+    layer-normalised first and divided by their number: there is one for each
+    earlier module, and a linear layer on all of them diverged in training.
     Maps of another size are pooled or enlarged to that of x.
 
     Args:
@@ -77,7 +78,7 @@ class Fusion(BaseModule):
         if self.operator == 'none' or not entries:
             return x
         entries = [
-            norm(b if self.pooled else _resize(b, x))
+            norm(b) / len(entries) if self.pooled else _resize(b, x)
             for norm, b in zip(self.norms, entries)
         ]
         if self.operator == 'concat':
