@@ -30,10 +30,8 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
-            holds the pooled features of the cuts, and ``fusion='none'``
-            leaves it unread: an auxiliary classifier that is told
-            what earlier modules know trains its own module less.
-            The SLM has ``mode='later_stages'``.
+            holds the pooled features of the cuts, ``fusion='none'`` leaves
+            it unread, and the SLM has ``mode='later_stages'``.
         **kwargs: Of the plain classifier.
 
     Examples:

@@ -26,7 +26,7 @@ class Fusion(BaseModule):
     :math:`p` and :math:`g` are 1x1 convs (linear layers for vectors);
     :math:`p_i` is the identity where the channels agree. Pooled vectors are
     layer-normalised first and divided by their number: there is one for each
-    earlier module, and a linear layer on all of them diverged in training.
+    earlier module, and their sum would outweigh x.
     Maps of another size are pooled or enlarged to that of x.
 
     Args:
