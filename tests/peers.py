@@ -13,6 +13,13 @@ from mmfba.models.backbones import CIFARResNet
 
 RESNET32 = CIFARResNet(32)
 HEAD = dict(type='LinearClsHead', num_classes=10, in_channels=64)
+LEVEL_HOST = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.ConvLevel'),
+    head=dict(type='mmfba.TaskHead', stacked_convs=2),
+)
+MAN_LEVEL = dict(type='mmfba.MANAuxiliary', learn_scale=True, host=LEVEL_HOST)
+"""MAN++ in detection, as in configs/man."""
 CUTS = {16: 'stem', 32: 'layer2.0', 64: 'layer3.0'}
 """A cut of ResNet-32 for each width."""
 LABELS = torch.tensor([1, 4, 1, 7, 4, 9])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from local_models import build, data, gradients, raw_data
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
-from peers import assert_equals_reference, feature
+from peers import LEVEL_HOST, MAN_LEVEL, assert_equals_reference, feature
 from specs import make_spec
 from torch import nn
 
@@ -27,12 +27,6 @@ NECK = dict(
     add_extra_convs='on_input',
     num_outs=5,
 )
-HOST = dict(
-    type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.ConvLevel'),
-    head=dict(type='mmfba.TaskHead', stacked_convs=2),
-)
-MAN = dict(type='mmfba.MANAuxiliary', learn_scale=True, host=HOST)
 
 
 def spec(cut, neck=NECK):
@@ -96,7 +90,7 @@ class Equations(nn.Module):
 def test_loss_and_gradients_are_those_of_the_equations(
     cut, channels, num_extra
 ):
-    host = dict(HOST, head=dict(type=Squares))
+    host = dict(LEVEL_HOST, head=dict(type=Squares))
     aux = MANAuxiliary(spec(cut), host, learn_scale=True)
     assert_equals_reference(
         aux,
@@ -128,13 +122,13 @@ def test_norm_is_that_of_the_main_neck():
 
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(ValueError, match=r'stage 1.* stages \[2, 3, 4\]'):
-        build('detection', partition=['stem', 'layer2.1'], auxiliary=MAN)
+        build('detection', partition=['stem', 'layer2.1'], auxiliary=MAN_LEVEL)
     with pytest.raises(ValueError, match='copies the neck of a detector'):
-        build('yolov1', num_modules=3, auxiliary=MAN)
+        build('yolov1', num_modules=3, auxiliary=MAN_LEVEL)
 
 
 def man(**options):
-    return build('detection', num_modules=4, auxiliary=MAN, **options)
+    return build('detection', num_modules=4, auxiliary=MAN_LEVEL, **options)
 
 
 @pytest.mark.parametrize('chunk', [None, 1])
@@ -179,7 +173,7 @@ def test_heads_have_two_convs_and_the_anchors_of_their_levels():
 
 def test_average_of_a_copy_follows_its_own_backbone():
     model = build(
-        'detection', num_modules=4, auxiliary=dict(MAN, momentum=0.5)
+        'detection', num_modules=4, auxiliary=dict(MAN_LEVEL, momentum=0.5)
     )
     twin = copy.deepcopy(model)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.03)

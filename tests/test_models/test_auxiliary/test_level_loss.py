@@ -11,20 +11,12 @@ import torch.nn.functional as F
 from local_models import build
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
+from peers import MAN_LEVEL
 
-MAN = dict(
-    type='mmfba.MANAuxiliary',
-    learn_scale=True,
-    host=dict(
-        type='mmfba.FBAAuxiliary',
-        neck=dict(type='mmfba.ConvLevel'),
-        head=dict(type='mmfba.TaskHead', stacked_convs=2),
-    ),
-)
 SIDE, CLASSES = 128, 4
 BOXES = [
     # The first overlaps anchors of stride 8 by half or more, the second those
-    # of stride 16, the third those of 64; the last is too small for all.
+    # of stride 16, the third those of 32; the last is too small for all.
     [[40.0, 37, 74, 71], [30, 20, 95, 90], [3, 5, 124, 120], [7, 7, 12, 11]],
     [[50.0, 61, 90, 99], [1, 2, 5, 6]],
 ]
@@ -93,7 +85,7 @@ def expected_losses(scores, boxes, strides):
 @pytest.mark.parametrize('module', [0, 1, 2])
 def test_loss_and_gradients_are_those_of_the_equations(module):
     torch.manual_seed(0)
-    model = build('detection', num_modules=4, auxiliary=MAN).double()
+    model = build('detection', num_modules=4, auxiliary=MAN_LEVEL).double()
     head = model.local_aux[module].host.head
     strides = [[8], [16], [32, 64, 128]][module]
     levels = [
