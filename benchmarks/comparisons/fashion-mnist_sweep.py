@@ -18,7 +18,7 @@ half = f'{neck}.channel_ratio=0.5'
 no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
 arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
-    'SLM': dict(),
+    'FBA': dict(),  # the SLM alone
     'SLM, half as wide': dict(options=[half]),
     'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
     'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
