@@ -44,12 +44,14 @@ def test_table_of_the_paper_has_what_a_config_gave(
         dict(costs, config='configs/dgl/b.py', options=[*shared, 'x=1']),
         dict(costs, config='configs/dgl/c.py', options=shared),
     ]
-    rows[0].update(peak_ratio=1.0, flops_ratio=1.0)
-    metrics = {'coco/bbox_mAP_50': 0.75, 'coco/bbox_mAP_75': 0.25}
-    rows[1]['runs'] = [dict(metrics=metrics)]
+    rows[0].update(peak_ratio=1.0, flops_ratio=1.0, values=[0.6, 0.7, 0.8])
+    aps = {'mAP': 0.5, 'mAP_50': 0.75, 'mAP_75': 0.25}
+    metrics = {f'coco/bbox_{key}': value for key, value in aps.items()}
+    rows[1].update(values=[0.75], runs=[dict(metrics=metrics)])
+    rows.append(dict(costs, config=config, options=shared))  # not trained
     from rendering import paper
 
-    result = dict(metric='coco/bbox_mAP', rows=rows)
+    result = dict(metric='coco/bbox_mAP_50', rows=rows)
     _results(paper, tmp_path, monkeypatch, 'comparisons', result)
     configs = ['bp/a', 'fba/fba-k4_a', 'dgl/b', 'dgl/c']
     table = [dict(row='r', configs=[c]) for c in configs]
@@ -59,7 +61,7 @@ def test_table_of_the_paper_has_what_a_config_gave(
     )
     (tmp_path / 'benchmarks/paper.yml').write_text(text)
     _, _, bp, fba, *_ = paper.paper_table('1', ['bp', 'fba']).splitlines()
-    assert '[a](../bp/a.py) | - | mAP 0.700 ± 0.100 ([options]' in bp
+    assert '[a](../bp/a.py) | - | AP50 0.700 ± 0.100 ([options]' in bp
     assert 'comparisons/x.py' in bp and bp.endswith('| 1.00 | 1.00 | 1.00 |')
     assert (
         fba.endswith('| 1.00 | 2.00 | 3.00 |')

@@ -78,32 +78,34 @@ def measured_costs() -> List[Dict[str, Any]]:
 
 
 def measured_accuracy() -> Dict[str, str]:
-    """What the trainings of these gave, by folder and name of the config."""
-    found = {}
+    """What the trainings of these gave, by folder and name of the config: of
+    the last comparison among those with the most seeds."""
+    found, seeds = {}, {}
     for name, result in comparison_results().items():
         metric = result['metric']
         for row in _plain_rows(result):
-            if 'mean' not in row:
+            key = config_key(row)
+            if len(row.get('values', ())) < max(1, seeds.get(key, 0)):
                 continue
             measure, _, unit = METRICS.get(metric, (metric, 3, ''))
             text = f'{measure} {accuracy(row, metric)}{unit}'
-            if metric == 'coco/bbox_mAP':
-                text += _more_ap(row)
+            if metric.startswith('coco/bbox_mAP') and 'runs' in row:
+                text = _coco_columns(row)
             if row['options']:
                 path = f'../../benchmarks/comparisons/{name}.py'
                 text += f' ([options]({path}))'
-            found[config_key(row)] = text
+            found[key], seeds[key] = text, len(row['values'])
     return found
 
 
-def _more_ap(row: Dict[str, Any]) -> str:
-    """The other columns of the paper's table of COCO, if they are known."""
-    text = ''
-    for name in ('50', '75') if 'runs' in row else ():
-        values = [r['metrics'][f'coco/bbox_mAP_{name}'] for r in row['runs']]
+def _coco_columns(row: Dict[str, Any]) -> str:
+    """The columns of the paper's table of COCO."""
+    columns = []
+    for name, key in dict(mAP='mAP', AP50='mAP_50', AP75='mAP_75').items():
+        values = [r['metrics'][f'coco/bbox_{key}'] for r in row['runs']]
         std = f' ± {stdev(values):.3f}' if len(values) > 1 else ''
-        text += f', AP{name} {fmean(values):.3f}{std}'
-    return text
+        columns.append(f'{name} {fmean(values):.3f}{std}')
+    return ', '.join(columns)
 
 
 def comparison_results() -> Dict[str, Dict[str, Any]]:
