@@ -1,5 +1,5 @@
-# The weight of the local losses, for FBA and for the two peers that come
-# nearest to it. With SGD it is a learning rate of the local modules.
+# The weight of the local losses, for FBA and for two of the peers nearest to
+# it. With SGD it is a learning rate of the local modules.
 _base_ = './_base_/fashion-mnist_10k.py'
 seeds = [0]
 weight = 'model.local_learning.loss_weight'
