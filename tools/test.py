@@ -176,6 +176,7 @@ def main(argv=None) -> None:
         runner.register_hook(dict(type='mmfba.CheckpointFitHook', test=True))
         with one_line_errors(runner), checkpoint_loading(trust):
             runner.test()
+        del runner  # gloo ends with the last that holds its group
 
 
 if __name__ == '__main__':

@@ -175,6 +175,7 @@ def main(argv=None) -> None:
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))
         with one_line_errors(runner), checkpoint_loading(trust):
             runner.train()
+        del runner  # gloo ends with the last that holds its group
 
 
 if __name__ == '__main__':

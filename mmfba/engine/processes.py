@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Training and testing in several processes, as the tools start them."""
 
+import gc
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Iterator
@@ -39,8 +40,11 @@ def several_processes(cfg: Config) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before the interpreter goes: gloo's threads can wait for it.
+        # Before the interpreter goes: a thread of gloo that frees tensors
+        # after that cannot have the GIL and aborts the process. The model's
+        # wrapper, in its Runner's circular references, would keep the group.
         if dist.is_initialized() and dist.get_backend() == 'gloo':
+            gc.collect()
             dist.destroy_process_group()
 
 

@@ -67,6 +67,13 @@ def test_plain_training(task, tmp_path):
     assert list((tmp_path / 'w').glob('*.pth'))
 
 
+@pytest.mark.parametrize('config', ['base.py', 'local.py'])
+def test_no_thread_of_gloo_outlives_the_tools(config, tmp_path):
+    # One that does may abort the process when the interpreter goes.
+    _write('classification', tmp_path)
+    run_tool(tmp_path, f'../tests/gloo_threads.py {config}')
+
+
 def _metrics(work_dir):
     log = max(work_dir.glob('*/*.json'))
     return json.loads(log.read_text().splitlines()[-1])
