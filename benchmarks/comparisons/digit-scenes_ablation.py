@@ -6,7 +6,7 @@
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
-# By stage, as the paper's K=4.
+# By stage: the paper does not say where K=4 cuts.
 by_stage = 'model.local_learning.partition=stage'
 neck = 'model.local_learning.auxiliary.neck'
 head = 'model.local_learning.auxiliary.head.mode'

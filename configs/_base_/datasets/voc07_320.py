@@ -1,5 +1,5 @@
 # VOC2007, trained on trainval and tested on test: 9,963 images together.
-# 320x320 pixels: the paper gives no size, its memory suggests about this.
+# 320x320 pixels: the paper gives no size, its memory on COCO suggests this.
 _base_ = 'mmdet::_base_/datasets/voc0712.py'
 resize = dict(type='Resize', scale=(320, 320), keep_ratio=False)
 train_pipeline = [
