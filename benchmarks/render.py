@@ -8,8 +8,9 @@ from rendering import TABLES
 from rendering.common import ROOT
 from rendering.metafiles import metafile
 
-FOLDERS = ('auglocal', 'bp', 'dgl', 'fba', 'fba_paper', 'greedy', 'infopro')
-FOLDERS += ('man', 'predsim')
+FOLDERS = sorted(
+    path.parent.name for path in (ROOT / 'configs').glob('*/metafile.yml')
+)
 PAGES = (
     'README.md',
     *(f'configs/{name}/README.md' for name in FOLDERS),

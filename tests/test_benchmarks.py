@@ -31,6 +31,23 @@ def test_metafiles_are_those_of_the_committed_results(render):
     assert scenes in text and 'Training Memory (GB): ' in text
 
 
+def test_metafile_has_the_result_of_most_seeds(render, monkeypatch):
+    from rendering import metafiles
+
+    name = 'configs/fba/fba-k4_yolov1_r18-w32_1xb8-6e_digit-scenes.py'
+    runs = [dict(metrics={'coco/bbox_mAP': ap}) for ap in (0.5, 0.75, 0.25)]
+    results = {
+        key: dict(
+            rows=[dict(config=name, options=[], peak_bytes=2**30, runs=some)]
+        )
+        for key, some in dict(a=runs[1:2], b=runs[1:], c=runs[1:2]).items()
+    }
+    monkeypatch.setattr(metafiles, 'comparison_results', lambda: results)
+    models = yaml.safe_load(metafiles.metafile('fba'))['Models']
+    (found,) = (m['Results'] for m in models if m['Config'] == name)
+    assert found[0]['Metrics'] == dict(mAP=0.5)
+
+
 def test_table_of_the_paper_has_what_a_config_gave(
     render, tmp_path, monkeypatch
 ):

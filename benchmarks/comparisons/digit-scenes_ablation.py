@@ -19,6 +19,8 @@ arms = {
     'plain, own head': dict(options=[by_stage, *plain, f'{head}=copy']),
     'plain, shared head': dict(options=[by_stage, *plain, f'{head}=shared']),
     'Adapt, own head': dict(options=[by_stage, *adapted, f'{head}=copy']),
-    'Adapt, shared head': dict(options=[by_stage, *adapted, f'{head}=shared']),
+    'FBA (Adapt, shared head)': dict(
+        options=[by_stage, *adapted, f'{head}=shared']
+    ),
 }
 del by_stage, neck, head, plain, adapted

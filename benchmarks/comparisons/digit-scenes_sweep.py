@@ -5,6 +5,7 @@
 # - SLM alone with two_pass: the bank is not read, so that is an error.
 # - causal with concat or gate: a level that the bank holds by then is none
 #   that the SLM makes, so that nothing is fused.
+# - mode=later_stages: at the ends of stages it is the default, stage_chain.
 # - the bank alone with concat or gate: the level of the cut is its own, all
 #   others are the bank's, so that nothing is fused.
 #
@@ -27,7 +28,7 @@ arms = {
     'SLM': dict(options=[*fpn, f'{neck}.fusion=none']),
     'bank, causal': dict(options=[*fpn, *no_slm]),
     'bank, two_pass': dict(options=[*fpn, *no_slm, two_pass]),
-    'both, causal': dict(options=[*fpn]),
+    'FBA (both, causal)': dict(options=[*fpn]),
     'both, two_pass, add': dict(options=[*fpn, two_pass]),
     'both, two_pass, concat': dict(
         options=[*fpn, two_pass, f'{neck}.fusion=concat']
@@ -35,11 +36,7 @@ arms = {
     'both, two_pass, gate': dict(
         options=[*fpn, two_pass, f'{neck}.fusion=gate']
     ),
-    # S1's SLM, a block of the cut's own stage, and that of classification, as
-    # that of the others is S2's.
+    # S1's SLM, a block of the cut's own stage, as that of the others is S2's.
     'both, causal, stage_tail': dict(options=[*fpn, tail]),
-    'both, causal, later_stages': dict(
-        options=[*fpn, f'{neck}.mode=later_stages']
-    ),
 }
 del local, neck, fpn, two_pass, tail, no_slm

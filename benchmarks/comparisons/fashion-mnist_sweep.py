@@ -3,36 +3,41 @@
 #
 # The bank's arms have the paper's loss weight of 1: with 4, which is best for
 # the SLM alone, adding or concatenating it diverges; gated it does not, which
-# the last arms are. Of the valid combinations those of weight 1 differ in one
-# thing from 'both, causal, add'. SLM alone with two_pass is none: the bank is
-# not read.
+# the last arms are. SLM alone with two_pass is no arm: the bank is not read.
 _base_ = './_base_/fashion-mnist_10k.py'
 config = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
 one = f'{local}.loss_weight=1.0'
 two_pass = f'{local}.timing=two_pass'
-bank = [one, f'{neck}.fusion=add']
+add = f'{neck}.fusion=add'
+concat = f'{neck}.fusion=concat'
 gate = f'{neck}.fusion=gate'
 half = f'{neck}.channel_ratio=0.5'
 no_slm = [f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0']
 arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
-    'FBA': dict(),  # the SLM alone
+    'FBA (SLM)': dict(),
     'SLM, half as wide': dict(options=[half]),
     'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
     'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
     'SLM, weight 1': dict(options=[one]),
-    'bank, causal, add': dict(options=[*bank, *no_slm]),
-    'bank, two_pass, add': dict(options=[*bank, *no_slm, two_pass]),
-    'both, causal, add': dict(options=bank),
-    'both, causal, concat': dict(options=[one, f'{neck}.fusion=concat']),
+    'bank, causal, add': dict(options=[one, add, *no_slm]),
+    'bank, causal, concat': dict(options=[one, concat, *no_slm]),
+    'bank, causal, gate': dict(options=[one, gate, *no_slm]),
+    'bank, two_pass, add': dict(options=[one, add, *no_slm, two_pass]),
+    'bank, two_pass, concat': dict(options=[one, concat, *no_slm, two_pass]),
+    'bank, two_pass, gate': dict(options=[one, gate, *no_slm, two_pass]),
+    'both, causal, add': dict(options=[one, add]),
+    'both, causal, concat': dict(options=[one, concat]),
     'both, causal, gate': dict(options=[one, gate]),
-    'both, two_pass, add': dict(options=[*bank, two_pass]),
+    'both, two_pass, add': dict(options=[one, add, two_pass]),
+    'both, two_pass, concat': dict(options=[one, concat, two_pass]),
+    'both, two_pass, gate': dict(options=[one, gate, two_pass]),
     'weight 4, both, causal, gate': dict(options=[gate]),
     'weight 4, both, causal, gate, half as wide': dict(options=[gate, half]),
     'weight 4, both, two_pass, gate, half as wide': dict(
         options=[gate, two_pass, half]
     ),
 }
-del local, neck, one, two_pass, bank, gate, half, no_slm
+del local, neck, one, two_pass, add, concat, gate, half, no_slm

@@ -10,7 +10,7 @@ arms = {
     'BP': dict(config='configs/bp/edsr_x2c64b16_1xb16-2k_photographs.py'),
     'SLM': dict(options=[f'{neck}.fusion=none']),
     'bank, add': dict(options=[f'{neck}.blocks_per_stage=0']),
-    'both, add': dict(options=[f'{neck}.fusion=add']),
+    'FBA (both, add)': dict(options=[f'{neck}.fusion=add']),
     'both, concat': dict(options=[f'{neck}.fusion=concat']),
     'both, gate': dict(options=[f'{neck}.fusion=gate']),
 }

@@ -4,6 +4,7 @@ shape = (48, 48)
 configs = [
     'bp/edsr_x3c64b16_1xb16-300k_div2k',
     'fba/fba-k4_edsr_x3c64b16_1xb16-300k_div2k',
+    'fba_paper/fba-s1-k4_edsr_x3c64b16_1xb16-300k_div2k',
     'fba_paper/fba-s2-k4_edsr_x3c64b16_1xb16-300k_div2k',
 ]
 arms = {path: dict(config=f'configs/{path}.py') for path in configs}

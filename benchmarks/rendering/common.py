@@ -11,6 +11,8 @@ RESULTS = ROOT / 'benchmarks/results'
 METRICS = {
     'accuracy/top1': ('top-1', 2, ' %'),
     'photographs/PSNR': ('PSNR', 2, ' dB'),
+    'RGB/PSNR': ('PSNR', 2, ' dB'),
+    'pascal_voc/mAP': ('mAP', 3, ''),
     'coco/bbox_mAP': ('mAP', 3, ''),
     'coco/bbox_mAP_50': ('AP50', 3, ''),
 }

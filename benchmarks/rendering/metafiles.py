@@ -76,15 +76,16 @@ def _model(
 
 
 def _measured() -> Tuple[Dict[str, int], Dict[str, Dict[str, float]]]:
-    peaks, trained = {}, {}
+    peaks, trained, seeds = {}, {}, {}
     for result in comparison_results().values():
         for row in result['rows']:
             if row['options']:
                 continue
             key = config_key(row)
             peaks[key] = row['peak_bytes']
-            if 'runs' in row:
-                trained[key] = _metrics(row['runs'])
+            runs = row.get('runs', ())
+            if len(runs) >= max(1, seeds.get(key, 0)):
+                trained[key], seeds[key] = _metrics(runs), len(runs)
     return peaks, trained
 
 

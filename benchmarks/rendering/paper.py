@@ -20,7 +20,8 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
 
     Args:
         number (str): Its number, another key of the file, or ``all``.
-        folders (list[str]): The rows of these folders of configs/ only.
+        folders (list[str], optional): The rows of these folders of configs/
+            only.
     """
     tables = yaml.safe_load((ROOT / 'benchmarks/paper.yml').read_text())
     key = int(number) if number.isdigit() else number
@@ -38,7 +39,7 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
             # The first of a row: others have another schedule.
             if folder == 'bp' and config == row['configs'][0]:
                 plain = config
-            if folder not in folders:
+            if folders and folder not in folders:
                 continue
             cells = [
                 row['row'],

@@ -4,4 +4,7 @@ _base_ = [
     '../_base_/schedules/imagenet_90e.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
-default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+default_hooks = dict(
+    plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'),
+    checkpoint=dict(max_keep_ckpts=3),
+)

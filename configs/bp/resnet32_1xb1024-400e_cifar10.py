@@ -5,4 +5,7 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 model = dict(head=dict(init_cfg=None))  # PyTorch's own, as the literature's
-default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+default_hooks = dict(
+    plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'),
+    checkpoint=dict(max_keep_ckpts=3),
+)

@@ -10,4 +10,7 @@ warm_up, cosine = _base_.param_scheduler
 param_scheduler = [dict(warm_up, start_factor=0.1), cosine]
 auto_scale_lr = dict(base_batch_size=128)
 model = dict(head=dict(init_cfg=None))  # PyTorch's own, as the literature's
-default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+default_hooks = dict(
+    plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'),
+    checkpoint=dict(max_keep_ckpts=3),
+)

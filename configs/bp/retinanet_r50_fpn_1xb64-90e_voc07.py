@@ -5,4 +5,7 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
 ]
 model = dict(bbox_head=dict(num_classes=20))
-default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+default_hooks = dict(
+    plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'),
+    checkpoint=dict(max_keep_ckpts=3),
+)

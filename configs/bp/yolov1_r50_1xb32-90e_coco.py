@@ -6,4 +6,7 @@ _base_ = [
 ]
 optim_wrapper = dict(optimizer=dict(lr=0.02))  # for 32 images
 auto_scale_lr = dict(base_batch_size=32)
-default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+default_hooks = dict(
+    plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'),
+    checkpoint=dict(max_keep_ckpts=3),
+)

@@ -123,8 +123,10 @@ def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
 
 
 def fba_row(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:
-    """The arm named FBA, with which others are compared, if it is trained."""
-    found = [r for r in rows if r['arm'] == 'FBA' and 'mean' in r]
+    """The arm with which others are compared, if it is trained: ``FBA``, or
+    ``FBA (...)`` where arms are named by what they have."""
+    names = (row['arm'].split(' (')[0] for row in rows)
+    found = [r for r, n in zip(rows, names) if n == 'FBA' and 'mean' in r]
     return found[0] if found else None
 
 

@@ -132,4 +132,6 @@ def test_arm_named_fba_is_the_one_compared_with():
     rows = [dict(arm='BP', mean=1), dict(arm='FBA', mean=2)]
     assert fba_row(rows) is rows[1]
     assert fba_row(rows[:1]) is None
+    others = [dict(arm='FBA, K=8', mean=1), dict(arm='FBA (SLM)', mean=2)]
+    assert fba_row(others) is others[1]
     assert fba_row([dict(arm='FBA')]) is None  # not trained

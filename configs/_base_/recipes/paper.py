@@ -3,9 +3,9 @@
 #
 # s1 is the paper, whose SLM is a block of the cut's own stage (eq. 2); s2 its
 # earlier version, whose SLM has a block for each remaining stage (as we read
-# eq. 4). Blocks of full width, the bank is added, the main network's own head; without
-# an FPN s1's SLM ends at the width of the cut's stage, not at the main head's:
-# there the head is a copy. Nothing is tuned for memory.
+# eq. 4). Blocks of full width, the bank is added, the main network's own head;
+# without an FPN s1's SLM ends at the width of the cut's stage, not at the main
+# head's: there the head is a copy. Nothing is tuned for memory.
 without_fpn = dict(type='mmfba.SLMNeck', channel_ratio=1.0, fusion='add')
 fpn = dict(  # with the channels of the main FPN
     type='mmfba.SLMFPN', channel_ratio=1.0, fusion='add', out_channels=256

@@ -1,6 +1,7 @@
 # The FBA paper's schedule of detection for 64 images: 5 iterations at 0, then
-# warm-up (over 500, mmdet's), cosine. Its lr of 1e-4 hardly trains a network from scratch: here it
-# is 0.01 for 16 images; the paper's stands in _base_/recipes/paper.py.
+# warm-up (over 500, mmdet's), cosine. Its lr of 1e-4 hardly trains a network
+# from scratch: here it is 0.01 for 16 images; the paper's stands in
+# _base_/recipes/paper.py.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=90, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

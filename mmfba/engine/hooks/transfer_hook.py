@@ -50,10 +50,18 @@ class TransferHook(Hook):
             runner (Runner): The runner.
 
         Raises:
-            ValueError: If what is not left out does not fit.
+            ValueError: If what is not left out does not fit, or
+                ``load_from`` says where to start, too.
         """
         if runner.iter > 0:
             return
+        load_from = runner.cfg.get('load_from')
+        if load_from is not None:
+            raise ValueError(
+                f'load_from={load_from!r}: TransferHook already starts from '
+                f'{self.checkpoint}. Give the file as its checkpoint, with '
+                'leave_out=[] if all of it fits, and not as load_from'
+            )
         model = unwrap(runner.model)
         loaded = CheckpointLoader.load_checkpoint(self.checkpoint, 'cpu')
         loaded = loaded.get('state_dict', loaded)

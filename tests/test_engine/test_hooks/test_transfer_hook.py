@@ -23,7 +23,7 @@ def file_of(model, folder, **changes):
 
 class _Runner:
     def __init__(self, model, iteration):
-        self.model, self.iter = model, iteration
+        self.model, self.iter, self.cfg = model, iteration, {}
 
 
 def run_hook(model, checkpoint, leave_out=(), iteration=0):
@@ -101,6 +101,18 @@ def test_unknown_part(tmp_path):
     message = r"leave_out: the model has no 'head\.fcc'; .*'head\.fc'"
     with pytest.raises(ValueError, match=message):
         run_hook(model, file_of(model, tmp_path), ['head.fcc'])
+
+
+def test_two_starting_points(tmp_path):
+    path = file_of(build('classification', seed=1), tmp_path)
+    runner = make_runner(
+        build('classification', num_modules=2),
+        tmp_path,
+        cfg=dict(load_from=path),
+        custom_hooks=[dict(type='mmfba.TransferHook', checkpoint=path)],
+    )
+    with pytest.raises(ValueError, match='load_from=.* its checkpoint, with'):
+        runner.train()
 
 
 def test_missing_file(tmp_path):
