@@ -3,8 +3,9 @@
 
 A comparison file says what is compared, see benchmarks/comparisons/. Broken
 off, a comparison continues where it was, from its work directory or from the
-JSON file alone, which holds what has been run so far; without --train it
-measures the costs anew and keeps the runs.
+JSON file alone, which holds what has been run so far. The costs are measured
+anew each time: with --device cpu --steps N to keep times; without --train the
+runs are kept.
 """
 
 import argparse
