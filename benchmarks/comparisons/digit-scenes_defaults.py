@@ -1,5 +1,5 @@
 # Detection: what slim auxiliary networks, the default, cost in accuracy, and
-# what level-matched ones do.
+# what level-matched ones and those without an SLM do.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
@@ -10,6 +10,12 @@ arms = {
     'FBA': dict(),
     'FBA, level-matched': dict(
         options=['model.local_learning.auxiliary.neck.type=mmfba.SLMLevel']
+    ),
+    'FBA, bank alone': dict(
+        options=[
+            'model.local_learning.auxiliary.neck.mode=stage_tail',
+            'model.local_learning.auxiliary.neck.blocks_per_stage=0',
+        ]
     ),
     'FBA, full heads': dict(
         options=[
