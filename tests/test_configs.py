@@ -91,6 +91,15 @@ def test_leaf_is_short(path):
     assert len(lines) - 1 <= 15
 
 
+LONG = [p for p in CONFIGS if re.search(r'-(90|160|400)e_', p.stem)]
+
+
+@pytest.mark.parametrize('path', LONG, ids=lambda p: p.stem)
+def test_long_schedules_keep_few_checkpoints(path):
+    cfg = Config.fromfile(path)
+    assert cfg.default_hooks.checkpoint.max_keep_ckpts == 3
+
+
 def test_metafiles_and_readmes_name_every_config():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
     folders = sorted({path.parent for path in CONFIGS})

@@ -154,18 +154,19 @@ def run_tests(
     cases = ET.parse(report).getroot().findall('.//testcase')
     report.unlink()
     skips = Counter(x.get('message') for c in cases for x in c.iter('skipped'))
-    failures = [
+    # The processes end in any order; what is committed has one.
+    failures = sorted(
         f'{case.get("classname")}::{case.get("name")}'
         for case in cases
         if {'failure', 'error'} & {child.tag for child in case}
-    ]
+    )
     counts = dict(failed=len(failures), skipped=sum(skips.values()))
     return dict(
         tests=shlex.join(pytest_args) or 'all but the slow',
         passed=len(cases) - sum(counts.values()),
         **counts,
         failures=failures,
-        skips=dict(skips),
+        skips=dict(sorted(skips.items())),
     )
 
 

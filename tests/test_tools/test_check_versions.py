@@ -52,8 +52,8 @@ def test_result(tmp_path):
     assert result['tests'] == str(tmp_path)
     assert result['skips'] == {'no such thing': 1}
     assert [x.split('::')[1] for x in result['failures']] == [
-        'test_fails',
         'test_broken',
+        'test_fails',
     ]
     assert result['torch'] == torch.__version__
     command = f'python tools/check_versions.py newest {tmp_path}'
