@@ -51,10 +51,12 @@ def plot_timelines(
         xlabel='progress of the step (% of allocations and releases)',
         ylabel=f'memory ({unit})',
     )
+    named = 0  # arms whose modules are, each in a line of its own
     for i, profile in enumerate(profiles.values()):
         color = COLORS[i % len(COLORS)]
         memory = np.array(profile.timeline) / scale
-        _draw(axes, memory, profile.tags, color)
+        _draw(axes, memory, profile.tags, color, named)
+        named += len(profile.tags) > 1
         axes.axhline(
             profile.static_bytes / scale,
             color=color,
@@ -125,7 +127,9 @@ def pareto_front(
     return front
 
 
-def _draw(axes: Axes, memory: np.ndarray, tags: list, color: str) -> None:
+def _draw(
+    axes: Axes, memory: np.ndarray, tags: list, color: str, line: int
+) -> None:
     progress = np.linspace(0, 100, len(memory))
     axes.plot(
         progress, memory, color=color, linewidth=1.4, drawstyle='steps-post'
@@ -146,7 +150,7 @@ def _draw(axes: Axes, memory: np.ndarray, tags: list, color: str) -> None:
         axes.annotate(
             f'module {name}' if len(tags) <= 8 else name,
             (progress[[start, end]].mean(), 0),
-            (0, 4),
+            (0, 4 + 9 * line),
             textcoords='offset points',
             ha='center',
             color=color,

@@ -140,6 +140,10 @@ def texts(figure):
     return {text.get_text() for text in figure.axes[0].texts}
 
 
+def overlap(a, b):
+    return Text.get_window_extent(a).overlaps(Text.get_window_extent(b))
+
+
 def test_plot_timelines(tmp_path):
     path = tmp_path / 'memory.png'
     figure = plot_timelines(
@@ -158,8 +162,17 @@ def test_plot_timelines(tmp_path):
         dict(a=made_up(3 * KB**3, 0), b=made_up(3 * KB**3, 16)), str(path)
     )
     assert {'a\n3 GiB, 100%', 'b\n3 GiB, 100%', '15'} <= texts(figure)
-    a, b = (t for t in figure.axes[0].texts if '\n' in t.get_text())
-    assert not Text.get_window_extent(a).overlaps(Text.get_window_extent(b))
+    assert not overlap(
+        *(t for t in figure.axes[0].texts if '\n' in t.get_text())
+    )
+
+    figure = plot_timelines(
+        dict(a=made_up(3 * KB**3, 4), b=made_up(2 * KB**3, 4)), str(path)
+    )
+    first, second = (
+        t for t in figure.axes[0].texts if t.get_text() == 'module 0'
+    )
+    assert not overlap(first, second)
 
     with pytest.raises(ValueError, match='at least one arm'):
         plot_timelines({}, str(path))
