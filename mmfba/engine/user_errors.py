@@ -2,6 +2,7 @@
 """From an error that the user can do something about to one line."""
 
 import difflib
+import inspect
 import os
 import re
 import textwrap
@@ -102,13 +103,16 @@ def explain(error: BaseException) -> str:
     text = HINTS.get(text, text)
     if ' ' not in text:
         text = f'{type(error).__name__}: {text}'
-    subject = _subject([frame.f_locals for frame in frames])
-    return f'{subject}{text} ({TRACEBACK}=1 shows where)'
+    scopes = [frame.f_locals for frame in reversed(frames)]
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if unexpected:
+        text += _options(unexpected[1], scopes)
+    return f'{_subject(scopes)}{text} ({TRACEBACK}=1 shows where)'
 
 
 def _subject(scopes: List[Dict[str, Any]]) -> str:
     """The image or the part of the config that the error is about."""
-    for scope in reversed(scopes):
+    for scope in scopes:
         results, args = scope.get('results'), scope.get('args')
         if isinstance(results, dict) and 'img_path' in results:
             return f'{results["img_path"]}: '
@@ -117,10 +121,28 @@ def _subject(scopes: List[Dict[str, Any]]) -> str:
             given = ', '.join(
                 f'{key}={textwrap.shorten(repr(value), 60, placeholder="...")}'
                 for key, value in args.items()
-                if value is None or isinstance(value, PLAIN)
+                if _is_plain(value)
             )
             return f'{name}({given}): '
     return ''
+
+
+def _options(unexpected: str, scopes: List[Dict[str, Any]]) -> str:
+    """What the part of the config that got a wrong option takes."""
+    for scope in scopes:
+        if 'obj_cls' in scope and unexpected in scope.get('args', {}):
+            takes = inspect.signature(scope['obj_cls']).parameters
+            kinds = {option.kind for option in takes.values()}
+            if inspect.Parameter.VAR_KEYWORD in kinds:
+                break  # it is a parent that does not take it
+            options = [x for x in takes if _is_plain(scope['args'].get(x))]
+            return f'; it takes {", ".join(options)}'
+    return ''
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value can stand in a config; no other was set by the user."""
+    return value is None or isinstance(value, PLAIN)
 
 
 def _unknown_type(name: str, kind: str) -> str:

@@ -105,7 +105,11 @@ OPTIONS = {
         (_neck(channel_ratio=0), 'channel_ratio=0: .*above 0'),
         (_neck(channel_ratio='big'), "channel_ratio='big': .*a number"),
         (_neck(blocks_per_stage=-1), 'blocks_per_stage=-1: .*at least 0'),
-        (_neck(blocks=2), r'SLMNeck\(.*blocks=2.*unexpected .*blocks'),
+        (
+            _neck(blocks=2),
+            r'SLMNeck\(.*blocks=2.*unexpected .*blocks.*; it takes .*mode, '
+            'channel_ratio, blocks_per_stage, fusion',
+        ),
         (_head(mode='thin'), "head.mode='thin': choose .*'slim'"),
         (_head(mode='slim'), "head.mode='slim': .*use mode='copy'"),
         (_head(type='mmfba.SRHead'), 'mmfba.SRHead .*use mmfba.TaskHead'),
