@@ -21,14 +21,13 @@ measure() {  # name config images height width options -- arms
 }
 
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
-    bp cp stem+checkpoint+chunk fba fba+chunk fba+stem+balanced+chunk \
-    fba+level+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
-    fba+level+stem+chunk+checkpoint2 fba+stem+tuned fba+level+stem+tuned \
-    fba+level+stem+tuned+update accum2 fba+chunk+micro2 \
-    fba+level+stem+chunk+checkpoint2+micro2
+    bp cp stem+checkpoint+chunk fba fba+chunk fba+level+chunk \
+    fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 fba+stem+tuned \
+    fba+stem+tuned+update accum2 fba+chunk+micro2 \
+    fba+stem+chunk+checkpoint2+micro2
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
-        --shape 800 1344 --arms bp cp fba fba+level+stem+chunk+checkpoint2 \
+        --shape 800 1344 --arms bp cp fba fba+stem+chunk+checkpoint2 \
         --cfg-options $lean --plot docs/images/memory.png
     rm docs/images/memory_pareto.png  # render.py draws one of all arms
 fi
@@ -46,6 +45,5 @@ for depth in 34 50 101 152; do
     fi
     measure retinanet-r${depth}_72x320x320 $retinanet 72 320 320 "$options" \
         bp cp stem+checkpoint+chunk8 fba fba+stem+balanced+chunk8 \
-        fba+level+stem+balanced+chunk8 \
-        fba+level+stem+balanced+chunk8+checkpoint accum9
+        fba+stem+balanced+chunk8+checkpoint accum9
 done

@@ -6,14 +6,11 @@ seeds = [0]
 name = 'retinanet_r34-w32_fpn_1xb8-6e_digit-scenes'
 fba = f'configs/fba/fba-k17_{name}.py'
 k = 'model.local_learning.num_modules'
-neck = 'model.local_learning.auxiliary.neck'
+neck = 'model.local_learning.auxiliary.neck.type'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=fba),
-    'FBA, bank alone': dict(
-        config=fba,
-        options=[f'{neck}.mode=stage_tail', f'{neck}.blocks_per_stage=0'],
-    ),
+    'FBA, with an SLM': dict(config=fba, options=[f'{neck}=mmfba.SLMFPN']),
     'FBA, K=8': dict(config=fba, options=[f'{k}=8']),
     'FBA, K=4': dict(config=fba, options=[f'{k}=4']),
     'DGL': dict(config=f'configs/dgl/dgl-fpn-k17_{name}.py'),

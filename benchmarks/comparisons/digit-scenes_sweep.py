@@ -1,11 +1,12 @@
 # What the bank does in detection: its timing, its fusion, and SLM, bank or
-# both. Cuts at the ends of stages, slim heads.
+# both; and level-matched auxiliary networks. Cuts at the ends of stages, slim
+# heads.
 #
 # Left out, because they are the same as another arm or train nothing else:
 # - SLM alone with two_pass: the bank is not read, so that is an error.
 # - causal with concat or gate: a level that the bank holds by then is none
 #   that the SLM makes, so that nothing is fused.
-# - mode=later_stages: at the ends of stages it is the default, stage_chain.
+# - mode=later_stages: at the ends of stages it is stage_chain.
 # - the bank alone with concat or gate: the level of the cut is its own, all
 #   others are the bank's, so that nothing is fused.
 #
@@ -16,27 +17,29 @@ shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
-fpn = [f'{local}.partition=stage', f'{neck}.type=mmfba.SLMFPN']
+bank = [f'{local}.partition=stage']
+both = [*bank, f'{neck}.type=mmfba.SLMFPN']
 two_pass = f'{local}.timing=two_pass'
-tail = f'{neck}.mode=stage_tail'
-no_slm = [tail, f'{neck}.blocks_per_stage=0']
 arms = {
     'BP': dict(
         config='configs/bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
     ),
-    'neither': dict(options=[*fpn, *no_slm, f'{neck}.fusion=none']),
-    'SLM': dict(options=[*fpn, f'{neck}.fusion=none']),
-    'bank, causal': dict(options=[*fpn, *no_slm]),
-    'bank, two_pass': dict(options=[*fpn, *no_slm, two_pass]),
-    'FBA (both, causal)': dict(options=[*fpn]),
-    'both, two_pass, add': dict(options=[*fpn, two_pass]),
+    'neither': dict(options=[*bank, f'{neck}.fusion=none']),
+    'SLM': dict(options=[*both, f'{neck}.fusion=none']),
+    'FBA (bank, causal)': dict(options=bank),
+    'bank, two_pass': dict(options=[*bank, two_pass]),
+    'both, causal': dict(options=both),
+    'both, two_pass, add': dict(options=[*both, two_pass]),
     'both, two_pass, concat': dict(
-        options=[*fpn, two_pass, f'{neck}.fusion=concat']
+        options=[*both, two_pass, f'{neck}.fusion=concat']
     ),
     'both, two_pass, gate': dict(
-        options=[*fpn, two_pass, f'{neck}.fusion=gate']
+        options=[*both, two_pass, f'{neck}.fusion=gate']
     ),
     # S1's SLM, a block of the cut's own stage, as that of the others is S2's.
-    'both, causal, stage_tail': dict(options=[*fpn, tail]),
+    'both, causal, stage_tail': dict(
+        options=[*both, f'{neck}.mode=stage_tail']
+    ),
+    'level-matched': dict(options=[*bank, f'{neck}.type=mmfba.SLMLevel']),
 }
-del local, neck, fpn, two_pass, tail, no_slm
+del local, neck, bank, both, two_pass

@@ -23,7 +23,7 @@ def test_meta_device_is_the_cpu_without_the_work(task):
     cpu, _ = benchmark(cfg, arms, 4, shape, 'cpu')
     for a, b in zip(meta, cpu):
         assert a['flops_ratio'] == b['flops_ratio']
-        tolerance = 0.05 if task == 'detection' else 0.01
+        tolerance = 0.08 if task == 'detection' else 0.01
         assert a['peak_bytes'] == pytest.approx(b['peak_bytes'], rel=tolerance)
         assert a['cuts'] == b['cuts']
 

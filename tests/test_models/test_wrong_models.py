@@ -125,6 +125,10 @@ OPTIONS = {
             ),
             "head.mode='shared': .*neck.out_channels=16",
         ),
+        (
+            _neck(mode='stage_tail'),
+            r"BankFPN\(mode='stage_tail'\): .*; it takes .*fusion",
+        ),
     ],
     'super-resolution': [
         (

@@ -7,7 +7,15 @@ from .greedy_auxiliary import GreedyAuxiliary
 from .heads import SRHead, TaskHead
 from .infopro_auxiliary import InfoProAuxiliary
 from .man_auxiliary import MANAuxiliary
-from .necks import DGLFPN, SLMFPN, ConvLevel, ConvNeck, SLMLevel, SLMNeck
+from .necks import (
+    DGLFPN,
+    SLMFPN,
+    BankFPN,
+    ConvLevel,
+    ConvNeck,
+    SLMLevel,
+    SLMNeck,
+)
 from .predsim_auxiliary import PredSimAuxiliary
 from .unit_spec import MainModel, UnitSpec
 
@@ -16,6 +24,7 @@ __all__ = [
     'SLMFPN',
     'AugLocalAuxiliary',
     'AuxiliaryNetwork',
+    'BankFPN',
     'ConvLevel',
     'ConvNeck',
     'DGLAuxiliary',

@@ -17,13 +17,15 @@ from ..image_wise import (
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
 
-DEFAULT_AUXILIARY = dict(
-    type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.SLMFPN'),
-    head=dict(type='mmfba.TaskHead', mode='slim'),
+HEAD = dict(type='mmfba.TaskHead', mode='slim')
+FPN_AUXILIARY = dict(
+    type='mmfba.FBAAuxiliary', neck=dict(type='mmfba.BankFPN'), head=HEAD
 )
-AUXILIARY_WITHOUT_NECK = dict(
-    DEFAULT_AUXILIARY, neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5)
+OTHER_NECKS_AUXILIARY = dict(FPN_AUXILIARY, neck=dict(type='mmfba.SLMFPN'))
+NO_NECK_AUXILIARY = dict(
+    FPN_AUXILIARY,
+    neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5),
+    head=dict(HEAD, stacked_convs=1),
 )
 
 
@@ -32,9 +34,10 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     """A single-stage detector of mmdet trained by local learning.
 
     Takes the place of RetinaNet, FCOS and every other
-    ``SingleStageDetector`` whose backbone has a chain. Without a neck, as
-    YOLOv1, the auxiliary networks have none either: the SLM leads to the
-    head.
+    ``SingleStageDetector`` whose backbone has a chain. The auxiliary networks
+    are a local FPN of the bank where the neck is an FPN, an SLM and a copy of
+    the neck where it is another one. Without a neck, as YOLOv1, they have
+    none either: the SLM leads to the head.
 
     Args:
         backbone (dict): Config of the backbone.
@@ -62,9 +65,10 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     ) -> None:
         super().__init__(backbone, neck, bbox_head, **kwargs)
         self._head_cfgs = copy.deepcopy((neck, bbox_head))
-        auxiliary = DEFAULT_AUXILIARY if neck else AUXILIARY_WITHOUT_NECK
         self.init_local_learning(
-            LocalLearningOptions.from_config(local_learning or {}, auxiliary)
+            LocalLearningOptions.from_config(
+                local_learning or {}, _default_auxiliary(neck)
+            )
         )
 
     def main_model(self) -> MainModel:
@@ -133,3 +137,11 @@ def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:
         getattr(neck, 'start_level', 0),
         getattr(neck, 'backbone_end_level', num_levels),
     )
+
+
+def _default_auxiliary(neck: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    if not neck:
+        return NO_NECK_AUXILIARY
+    if neck['type'].split('.')[-1] == 'FPN':
+        return FPN_AUXILIARY
+    return OTHER_NECKS_AUXILIARY

@@ -64,9 +64,9 @@ def num_parameters(stacked_convs, in_channels, channels):
 @pytest.mark.parametrize(
     'options, convs, channels',
     [
-        (dict(), 1, 8),
-        (dict(stacked_convs=2), 2, 8),
-        (dict(feat_channels=12), 1, 12),
+        (dict(), 4, 8),
+        (dict(stacked_convs=1), 1, 8),
+        (dict(feat_channels=12), 4, 12),
     ],
 )
 def test_slim(options, convs, channels):
@@ -151,6 +151,6 @@ def test_shared_head_of_another_width():
 
 
 def test_classifier_cannot_be_slim():
-    message = "LinearClsHead has no 'stacked_convs': use mode='copy'"
+    message = "LinearClsHead has no 'feat_channels': use mode='copy'"
     with pytest.raises(ValueError, match=message):
         make(LINEAR, 16, mode='slim')

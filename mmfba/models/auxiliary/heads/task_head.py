@@ -18,7 +18,7 @@ def TaskHead(
     spec: UnitSpec,
     in_channels: int,
     mode: str = 'slim',
-    stacked_convs: int = 1,
+    stacked_convs: Optional[int] = None,
     feat_channels: Optional[int] = None,
     levels: Optional[slice] = None,
 ) -> nn.Module:
@@ -32,8 +32,9 @@ def TaskHead(
         in_channels (int): Channels of what the auxiliary neck returns.
         mode (str): ``'shared'``: the main head itself, by weights;
             ``'copy'``: the same head with weights of its own; ``'slim'``: a
-            copy with fewer convs and channels. Defaults to ``'slim'``.
-        stacked_convs (int): Convs of a slim head. Defaults to 1.
+            copy with fewer channels. Defaults to ``'slim'``.
+        stacked_convs (int, optional): Convs of a slim head; None for as many
+            as the main head has. Defaults to None.
         feat_channels (int, optional): Channels of a slim head; None for
             ``in_channels``. Defaults to None.
         levels (slice, optional): Levels of the pyramid that the neck makes.
@@ -73,10 +74,9 @@ def TaskHead(
     cfg = copy.deepcopy(main.head)
     cfg['in_channels'] = in_channels
     if mode == 'slim':
-        slim = dict(
-            stacked_convs=stacked_convs,
-            feat_channels=feat_channels or in_channels,
-        )
+        slim = dict(feat_channels=feat_channels or in_channels)
+        if stacked_convs is not None:
+            slim['stacked_convs'] = stacked_convs
         for key in slim:
             if not _accepts(type(main.head_module), key):
                 raise ValueError(

@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 from .auxiliary_neck import AuxiliaryNeck
+from .bank_fpn import BankFPN
 from .conv_level import ConvLevel
 from .conv_neck import ConvNeck
 from .dgl_fpn import DGLFPN
@@ -11,6 +12,7 @@ from .slm_neck import SLMNeck
 
 __all__ = [
     'AuxiliaryNeck',
+    'BankFPN',
     'ConvLevel',
     'ConvNeck',
     'DGLFPN',

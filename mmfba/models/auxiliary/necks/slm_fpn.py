@@ -80,9 +80,10 @@ class SLMFPN(PyramidNeck):
         main = self.main_neck
         if not self.main_is_fpn:
             raise ValueError(
-                "auxiliary.neck.mode='stage_tail' makes the missing levels "
-                'by an FPN, but the neck of the detector is a '
-                f"{main['type']}: use mode='stage_chain'"
+                'auxiliary.neck: mmfba.BankFPN, and mmfba.SLMFPN in mode '
+                "'stage_tail', make the missing levels by an FPN, but the "
+                f'neck of the detector is a {main["type"]}: use '
+                "type='mmfba.SLMFPN' with mode='stage_chain'"
             )
         return dict(
             start_level=0,
