@@ -7,6 +7,16 @@ from mmfba.local import INPUT, FeatureBank, probe_features
 from mmfba.models import build_chain
 from mmfba.models.auxiliary import MainModel, UnitSpec
 
+# The neck of a RetinaNet on a ResNet-18 of 8 base channels.
+FPN = dict(
+    type='FPN',
+    in_channels=[8, 16, 32, 64],
+    out_channels=12,
+    start_level=1,
+    add_extra_convs='on_input',
+    num_outs=5,
+)
+
 
 def make_spec(
     backbone,

@@ -18,12 +18,15 @@ tasks = pytest.mark.parametrize(
 def test_meta_device_is_the_cpu_without_the_work(task):
     """Memory apart from the assignment of targets, and FLOPs, are equal."""
     cfg, shape = config(task, num_modules=3), (32, 64)
+    if task == 'detection':  # assignment is a small part in wide networks
+        cfg.model.neck.out_channels = 64
+        cfg.model.bbox_head.update(in_channels=64, feat_channels=64)
     arms = ['bp', 'fba', 'fba+checkpoint']
     meta, _ = benchmark(cfg, arms, 4, shape, 'meta')
     cpu, _ = benchmark(cfg, arms, 4, shape, 'cpu')
     for a, b in zip(meta, cpu):
         assert a['flops_ratio'] == b['flops_ratio']
-        tolerance = 0.08 if task == 'detection' else 0.01
+        tolerance = 0.05 if task == 'detection' else 0.01
         assert a['peak_bytes'] == pytest.approx(b['peak_bytes'], rel=tolerance)
         assert a['cuts'] == b['cuts']
 

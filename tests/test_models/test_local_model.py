@@ -206,9 +206,10 @@ def test_local_wrapper_on_a_plain_model_is_refused(task):
 
 @tasks
 def test_a_step_needs_less_activation_memory_than_bp(task):
-    wide = dict(
+    wide = dict(  # FPN and head are wider than those at the cuts, as usual
         backbone=dict(base_channels=16),
-        neck=dict(in_channels=[16, 32, 64, 128]),
+        neck=dict(in_channels=[16, 32, 64, 128], out_channels=64),
+        bbox_head=dict(in_channels=64, feat_channels=64),
     )
     plain_options = wide if task == 'detection' else None
     peaks = {}
@@ -221,7 +222,7 @@ def test_a_step_needs_less_activation_memory_than_bp(task):
             total.backward()
         grads = sum(p.nbytes for p in model.parameters())
         peaks[name] = tracker.peak - static - grads
-    assert peaks['fba'] < 0.85 * peaks['bp']
+    assert peaks['fba'] < 0.8 * peaks['bp']
 
 
 def test_every_auxiliary_head_got_its_init_cfg():

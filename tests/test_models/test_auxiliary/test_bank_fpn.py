@@ -4,20 +4,12 @@ import torch
 from local_models import build
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
-from specs import filled_bank, make_spec, record_inputs, run_units
+from specs import FPN, filled_bank, make_spec, record_inputs, run_units
 
 from mmfba.models.auxiliary import SLMFPN, BankFPN
 
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 ENDS = ('layer2.1', 'layer3.1', 'layer4.1')
-FPN = dict(
-    type='FPN',
-    in_channels=[8, 16, 32, 64],
-    out_channels=12,
-    start_level=1,
-    add_extra_convs='on_input',
-    num_outs=5,
-)
 
 
 def make(cut, bank, neck=FPN, **options):

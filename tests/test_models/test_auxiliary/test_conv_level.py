@@ -10,7 +10,7 @@ from local_models import build, data, gradients, raw_data
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from peers import LEVEL_HOST, MAN_LEVEL, assert_equals_reference, feature
-from specs import make_spec
+from specs import FPN, make_spec
 from torch import nn
 
 from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
@@ -19,17 +19,9 @@ from mmfba.models.auxiliary import ConvLevel, MANAuxiliary
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 BACKBONE.train()
 ENDS = (None, 'layer2.1', 'layer3.1', 'layer4.1')
-NECK = dict(
-    type='FPN',
-    in_channels=[8, 16, 32, 64],
-    out_channels=12,
-    start_level=1,
-    add_extra_convs='on_input',
-    num_outs=5,
-)
 
 
-def spec(cut, neck=NECK):
+def spec(cut, neck=FPN):
     return make_spec(BACKBONE, cut, MODELS, (), ENDS, neck)
 
 
@@ -115,7 +107,7 @@ def test_levels_are_those_of_the_stage(cut, levels):
 
 def test_norm_is_that_of_the_main_neck():
     norm_cfg = dict(type='GN', num_groups=3)
-    neck = ConvLevel(spec('layer4.1', dict(NECK, norm_cfg=norm_cfg)))
+    neck = ConvLevel(spec('layer4.1', dict(FPN, norm_cfg=norm_cfg)))
     norms = [m for m in neck.modules() if isinstance(m, nn.GroupNorm)]
     assert [norm.num_groups for norm in norms] == [3, 3, 3]
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from local_models import build, raw_data
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
-from specs import filled_bank, make_spec, record_inputs, run_units
+from specs import FPN, filled_bank, make_spec, record_inputs, run_units
 
 from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 from mmfba.models.auxiliary import DGLFPN
@@ -15,18 +15,10 @@ from mmfba.models.auxiliary import DGLFPN
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 BACKBONE.train()
 ENDS = (None, 'layer2.1', 'layer3.1', 'layer4.1')
-NECK = dict(
-    type='FPN',
-    in_channels=[8, 16, 32, 64],
-    out_channels=12,
-    start_level=1,
-    add_extra_convs='on_input',
-    num_outs=5,
-)
 
 
 def make(cut, **options):
-    spec = make_spec(BACKBONE, cut, MODELS, (), ENDS, NECK)
+    spec = make_spec(BACKBONE, cut, MODELS, (), ENDS, FPN)
     return DGLFPN(spec, **options).double()
 
 
