@@ -2,6 +2,7 @@
 """Runs of tools/analysis_tools/compare_methods.py."""
 
 import json
+from collections import Counter
 from typing import Any, Dict, List, Optional
 
 from mmfba.analysis.accuracy import fba_row, order
@@ -31,8 +32,19 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
         )
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
     note += 'optimizer state and batch. '
-    note += 'Time: of steps of all arms in turn.'
+    note += f'Time: of steps of all arms in turn.{_run_options(result)}'
     return '\n'.join([*rows, '', note, origin(result)])
+
+
+def _run_options(result: Dict[str, Any]) -> str:
+    """How many trainings had options of their machine, and which."""
+    runs = [run for row in result['rows'] for run in row.get('runs', ())]
+    counts = Counter(' '.join(run.get('run_options', ())) for run in runs)
+    del counts['']
+    return ''.join(
+        f' {count} of {len(runs)} trainings with `{options}`.'
+        for options, count in counts.items()
+    )
 
 
 def _time(row: Dict[str, Any]) -> str:

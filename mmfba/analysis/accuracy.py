@@ -62,7 +62,8 @@ def train_all(
             if seed in found[arm.name]:
                 continue
             folder = work_dir / arm.folder / f'seed{seed}'
-            args = (arm.config, folder, _options(arm, seed), threads)
+            options = _options(arm, seed)
+            args = (arm.config, folder, options, threads, arm.run_options)
             futures[pool.submit(train_and_test, *args)] = seed, arm.name
     done = sum(map(len, found.values()))
     progress(done, '', _summaries(found, comparison.metric))

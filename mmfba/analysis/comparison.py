@@ -3,6 +3,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +25,14 @@ class Arm:
         config (str): Path of its config.
         options (tuple[str]): ``key=value`` pairs as behind
             ``--cfg-options``.
+        run_options (tuple[str]): The same, but what this machine alone asks
+            for, such as its precision: a run is known without them.
     """
 
     name: str
     config: str
     options: tuple[str, ...] = ()
+    run_options: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -40,7 +44,8 @@ class Arm:
         cfg = Config.fromfile(self.config)
         parser = argparse.ArgumentParser()
         parser.add_argument('options', nargs='*', action=DictAction)
-        cfg.merge_from_dict(parser.parse_args(self.options).options or {})
+        options = [*self.options, *self.run_options]
+        cfg.merge_from_dict(parser.parse_args(options).options or {})
         return cfg
 
 
@@ -62,7 +67,9 @@ class Comparison:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     @classmethod
-    def from_file(cls, path: str) -> 'Comparison':
+    def from_file(
+        cls, path: str, run_options: Sequence[str] = ()
+    ) -> 'Comparison':
         """Read a comparison file.
 
         It is a config with the keys ``metric``, ``shape`` and ``arms``: a
@@ -72,6 +79,8 @@ class Comparison:
 
         Args:
             path (str): The file.
+            run_options (Sequence[str]): Of all arms, see :class:`Arm`.
+                Defaults to ().
 
         Raises:
             ValueError: If something in it is wrong.
@@ -92,7 +101,9 @@ class Comparison:
                     f'{path}: arms[{name!r}].config={config!r}: no such file'
                 )
             options = [*cfg.get('options', ()), *arm.get('options', ())]
-            arms.append(Arm(name, config, tuple(options)))
+            arms.append(
+                Arm(name, config, tuple(options), tuple(run_options))
+            )
         if len({arm.folder for arm in arms}) < len(arms):
             raise ValueError(f'{path}: two arms have nearly the same name')
         seeds = tuple(cfg.get('seeds', (0, 1, 2)))

@@ -25,6 +25,7 @@ def train_and_test(
     folder: Path,
     options: Sequence[str] = (),
     threads: Optional[int] = None,
+    run_options: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """Train and test a config, in one work directory.
 
@@ -41,18 +42,21 @@ def train_and_test(
         threads (int, optional): Threads of the tools, which then print to
             ``folder/output.txt``. Defaults to None: PyTorch's choice of
             threads, and the tools print as ever.
+        run_options (Sequence[str]): More of ``options``, by which a run is
+            not known, such as its precision. Defaults to ().
 
     Returns:
         dict: Config, checkpoint, metrics, seconds per iteration (the median
-        over the training log), :func:`describe_environment`, and
-        :func:`config_hash`.
+        over the training log), :func:`describe_environment`,
+        :func:`config_hash` and ``run_options``.
 
     Raises:
         SystemExit: If a tool fails, or the directory holds other files.
     """
-    extra = ['--cfg-options', *options] if options else []
+    every = [*options, *run_options]
+    extra = ['--cfg-options', *every] if every else []
     stamp, result = folder / 'config.txt', folder / 'result.json'
-    text = _config_text(config, options)
+    text = _config_text(config, every)
     if stamp.exists() and stamp.read_text() != text:
         shutil.rmtree(folder)
     elif not stamp.exists() and folder.exists() and any(folder.iterdir()):
@@ -81,6 +85,7 @@ def train_and_test(
         seconds_per_iter=_seconds_per_iter(folder),
         **describe_environment(),
         config_hash=config_hash(config, options),
+        run_options=list(run_options),
     )
     result.write_text(json.dumps(found, indent=1) + '\n')
     return found

@@ -31,7 +31,7 @@ def calls(monkeypatch):
     """What trainings were begun; they are made up."""
     calls = []
 
-    def train(config, folder, options, threads):
+    def train(config, folder, options, threads, run_options):
         calls.append((f'{folder.parent.name}/{folder.name}', options[-1]))
         value = 0.5 if 'k=1' in options[0] else 0.25
         value += 0.5 * options[-1].endswith('6')
@@ -95,7 +95,7 @@ def test_known_runs_of_the_same_config_are_not_run_again(
 def test_a_failed_run_lets_the_others_end(comparison, monkeypatch, tmp_path):
     done = []
 
-    def train(config, folder, options, threads):
+    def train(config, folder, options, threads, run_options):
         if folder.name == 'seed5':
             raise SystemExit('failed, see output.txt')
         done.append(folder)

@@ -16,12 +16,14 @@ def config(tmp_path):
 
 @pytest.fixture
 def commands(monkeypatch):
-    """What was run; the tools leave what they would leave."""
+    """Tools that were run, and with which options of the config; they leave
+    what they would leave."""
     commands = []
 
     def run_script(tool, config, *options, output, threads):
         folder = module.Path(options[options.index('--work-dir') + 1])
-        commands.append(tool)
+        _, *cfg_options = ' '.join(options).split(' --cfg-options ')
+        commands.append((tool, *cfg_options))
         logs = folder / 'time/vis_data'
         logs.mkdir(parents=True, exist_ok=True)
         if tool == 'tools/train.py':
@@ -41,7 +43,7 @@ def test_what_is_done_is_not_done_again(config, commands, tmp_path):
     assert found['metrics'] == dict(mAP=0.5)
     assert found['seconds_per_iter'] == 2
     assert train_and_test(config, tmp_path / 'run') == found
-    assert commands == ['tools/train.py', 'tools/test.py']
+    assert commands == [('tools/train.py',), ('tools/test.py',)]
 
 
 def test_a_run_of_another_config_is_thrown_away(config, commands, tmp_path):
@@ -50,6 +52,20 @@ def test_a_run_of_another_config_is_thrown_away(config, commands, tmp_path):
     train_and_test(config, tmp_path / 'run', ['model.depth=2'])
     assert len(commands) == 4
     assert not (tmp_path / 'run/old').exists()
+
+
+def test_run_options_are_handed_on_but_tell_no_run_apart(
+    config, commands, tmp_path
+):
+    plain = train_and_test(config, tmp_path / 'run', ['model.depth=2'])
+    found = train_and_test(
+        config, tmp_path / 'run', ['model.depth=2'], None, ['model.wide=True']
+    )
+    assert len(commands) == 4  # yet no training goes on with others
+    assert commands[-1] == ('tools/test.py', 'model.depth=2 model.wide=True')
+    assert found['config_hash'] == plain['config_hash']
+    assert found['run_options'] == ['model.wide=True']
+    assert plain['run_options'] == []
 
 
 def test_files_of_others_are_kept(config, commands, tmp_path):

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from local_models import TASKS, build, gradients, raw_data
+from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
@@ -112,6 +113,23 @@ def test_a_cpu_trains_in_bfloat16_alone():
     assert types == {torch.bfloat16}
     assert not before.equal(model.backbone.conv1.weight)
     assert not amp_optimizer_wrapper.is_cuda_available()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU')
+@pytest.mark.parametrize('has_bfloat16', [True, False])
+def test_a_cpu_without_bfloat16_is_said_to_be_slow(
+    has_bfloat16, monkeypatch, caplog
+):
+    monkeypatch.setattr(
+        torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: has_bfloat16
+    )
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
+    AmpLocalLearningOptimWrapper(
+        optimizer=_sgd(torch.nn.Linear(2, 2)), dtype='bfloat16'
+    )
+    said = 'no instructions for bfloat16' in caplog.text
+    assert said != has_bfloat16
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

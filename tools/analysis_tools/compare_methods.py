@@ -49,6 +49,14 @@ def main() -> None:
     )
     parser.add_argument('--work-dir', type=Path, help='of the trainings')
     parser.add_argument(
+        '--run-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='config options of this machine alone, such as its precision: '
+        'a run is known without them',
+    )
+    parser.add_argument(
         '--jobs', type=int, default=1, help='trainings side by side'
     )
     parser.add_argument('--out', type=Path, help='write a JSON file')
@@ -68,7 +76,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     with one_line_errors():
-        comparison = Comparison.from_file(args.comparison)
+        comparison = Comparison.from_file(args.comparison, args.run_options)
         rows = measure_costs(comparison, args.device, args.steps)
     for row, arm in zip(rows, comparison.arms):
         row.update(config=arm.config, options=list(arm.options))
