@@ -101,9 +101,7 @@ class Comparison:
                     f'{path}: arms[{name!r}].config={config!r}: no such file'
                 )
             options = [*cfg.get('options', ()), *arm.get('options', ())]
-            arms.append(
-                Arm(name, config, tuple(options), tuple(run_options))
-            )
+            arms.append(Arm(name, config, tuple(options), tuple(run_options)))
         if len({arm.folder for arm in arms}) < len(arms):
             raise ValueError(f'{path}: two arms have nearly the same name')
         seeds = tuple(cfg.get('seeds', (0, 1, 2)))
