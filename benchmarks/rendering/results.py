@@ -49,7 +49,7 @@ def results_table(*_) -> str:
         'FLOPs / BP |',
         '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ]
-    origins = []
+    sources = []
     for title, name in SUMMARY.items():
         path = RESULTS / f'comparisons/{name}.json'
         if not path.exists():
@@ -68,5 +68,11 @@ def results_table(*_) -> str:
             *(f'{fba[key]:.2f}' for key in RATIOS),
         ]
         rows.append(f'| {" | ".join(cells)} |')
-        origins.append(f'{title}: {seeds_note(result)} {origin(result)}')
-    return '\n'.join([*rows, '', *origins])
+        sources.append((title, seeds_note(result), origin(result)))
+    notes = {note for _, note, _ in sources}
+    shared = notes if len(notes) == 1 else set()  # then once is enough
+    origins = [
+        ' '.join([f'{title}:', *({note} - shared), text])
+        for title, note, text in sources
+    ]
+    return '\n'.join([*rows, '', *shared, *origins])
