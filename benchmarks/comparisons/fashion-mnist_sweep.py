@@ -19,8 +19,6 @@ arms = {
     'BP': dict(options=['model.local_learning.num_modules=1']),
     'FBA (SLM)': dict(),
     'SLM, half as wide': dict(options=[half]),
-    'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
-    'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
     'SLM, weight 1': dict(options=[one]),
     'bank, causal, add': dict(options=[one, add, *no_slm]),
     'bank, causal, concat': dict(options=[one, concat, *no_slm]),
@@ -39,5 +37,7 @@ arms = {
     'weight 4, both, two_pass, gate, half as wide': dict(
         options=[gate, two_pass, half]
     ),
+    'SLM, stage_chain': dict(options=[f'{neck}.mode=stage_chain']),
+    'SLM, stage_tail': dict(options=[f'{neck}.mode=stage_tail']),
 }
 del local, neck, one, two_pass, add, concat, gate, half, no_slm
