@@ -33,6 +33,13 @@ def test_costs_of_each_arm_by_its_options(path):
     assert rows[0]['peak_ratio'] == 1 > rows[1]['activation_ratio']
 
 
+def test_run_options_are_those_of_all_arms(path):
+    option = 'optim_wrapper.optimizer.lr=0.5'
+    arms = Comparison.from_file(path, [option]).arms
+    assert [a.load().optim_wrapper.optimizer.lr for a in arms] == [0.5, 0.5]
+    assert all(option not in arm.options for arm in arms)
+
+
 @pytest.mark.parametrize(
     'old, new, words',
     [
