@@ -109,7 +109,7 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
         dict(costs, arm=arm, mean=mean, std=0.02, values=[mean] * 2)
         for arm, mean in means.items()
     ]
-    rows[0]['runs'] = [dict(run_options=['a=1', 'b=2']), dict(run_options=[])]
+    rows[0]['runs'] = [dict(run_options=['a=1', 'b=2']), dict(device='H')]
     rows[1]['values'] = [0.5]  # broken off after this
     rows.append(dict(costs, arm='PredSim', step_time_ratio=1.25))
     result = dict(metric='m', seeds=[0, 1], rows=rows)
@@ -127,6 +127,7 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     assert 'Not complete: 0 to 2 of 2 seeds.' in table
     assert 'Mean and' not in table
     assert '1 of 2 trainings with `a=1 b=2`.' in table
+    assert '1 of 2 trainings on an H.' in table
     assert 'images/x.png' in comparison.accuracy_plot('x', None)
     assert (tmp_path / 'docs/images/x.png').stat().st_size > 5000
 

@@ -32,18 +32,20 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
         )
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
     note += 'optimizer state and batch. '
-    note += f'Time: of steps of all arms in turn.{_run_options(result)}'
+    note += f'Time: of steps of all arms in turn.{_trainings(result)}'
     return '\n'.join([*rows, '', note, origin(result)])
 
 
-def _run_options(result: Dict[str, Any]) -> str:
-    """How many trainings had options of their machine, and which."""
+def _trainings(result: Dict[str, Any]) -> str:
+    """How many had options of their machine, or no CPU, and which."""
     runs = [run for row in result['rows'] for run in row.get('runs', ())]
-    counts = Counter(' '.join(run.get('run_options', ())) for run in runs)
-    del counts['']
+    options = Counter(' '.join(run.get('run_options', ())) for run in runs)
+    devices = Counter(run.get('device', 'cpu') for run in runs)
+    del options[''], devices['cpu']
+    counts = [(f'with `{key}`', n) for key, n in options.items()]
+    counts += [(f'on an {key}', n) for key, n in devices.items()]
     return ''.join(
-        f' {count} of {len(runs)} trainings with `{options}`.'
-        for options, count in counts.items()
+        f' {count} of {len(runs)} trainings {how}.' for how, count in counts
     )
 
 

@@ -2,24 +2,30 @@
 import os
 import platform
 from datetime import date
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import torch
 
 from mmfba.version import __version__
 
 
-def describe_environment() -> Dict[str, Any]:
+def describe_environment(device: Optional[str] = None) -> Dict[str, Any]:
     """Where and when something was measured, to be stored beside it.
 
+    Args:
+        device (str, optional): What it was measured on, ``'cpu'``,
+            ``'meta'`` or ``'cuda'``. Defaults to None: a GPU if there is one.
+
     Returns:
-        dict: Date, processor, number of cores, GPU and versions.
+        dict: Date, processor, number of cores, the device, which of a GPU is
+        its name, and versions.
     """
-    cuda = torch.cuda.is_available()
+    if device is None:
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return dict(
         date=date.today().isoformat(),
         machine=f'{platform.machine()}, {os.cpu_count()} cores',
-        device=torch.cuda.get_device_name() if cuda else 'cpu',
+        device=torch.cuda.get_device_name() if device == 'cuda' else device,
         python=platform.python_version(),
         torch=torch.__version__,
         mmfba=__version__,

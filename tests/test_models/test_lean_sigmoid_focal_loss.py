@@ -2,7 +2,9 @@
 import pytest
 import torch
 from mmdet.models.losses import FocalLoss
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmfba.local.memory import PeakTracker
 from mmfba.models.losses import LeanSigmoidFocalLoss
 from mmfba.models.losses import lean_sigmoid_focal_loss as module
 from mmfba.registry import MODELS
@@ -208,6 +210,37 @@ def test_probabilities_instead_of_logits_are_refused():
     # mmdet's FocalLoss takes them with activated=True.
     with pytest.raises((TypeError, ValueError), match='activated'):
         LeanSigmoidFocalLoss(activated=True)
+
+
+class CountOperators(TorchDispatchMode):
+    number = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.number += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_number_of_operators_does_not_grow_with_the_logits():
+    """Each is a kernel to launch on a GPU."""
+
+    def count(num):
+        pred = torch.zeros(num, 80, device='meta', requires_grad=True)
+        target = torch.zeros(num, dtype=torch.long, device='meta')
+        with CountOperators() as operators:
+            LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0).backward()
+        return operators.number
+
+    assert count(10**6) == count(10**7) < 400
+
+
+def test_temporaries_are_a_part_of_the_logits():
+    pred = torch.zeros(10**6, 80, device='meta', requires_grad=True)
+    target = torch.zeros(10**6, dtype=torch.long, device='meta')
+    tracker = PeakTracker().track(pred, target)
+    with tracker:
+        LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0).backward()
+    # The gradient, and in each of 8 slices at most six tensors at once.
+    assert tracker.peak - target.nbytes < (2 + 6.1 / 8) * pred.nbytes
 
 
 @pytest.mark.parametrize('num', [1, 6, NUM])

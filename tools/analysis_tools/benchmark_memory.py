@@ -55,10 +55,9 @@ def main() -> None:
     command = shlex.join(['python', *sys.argv])
     if args.out:
         results = dict(
-            describe_environment(),
+            describe_environment(args.device),
             command=command,
             note=args.note,
-            device=args.device,
             config=args.config,
             shape=args.shape,
             batch=args.batch,

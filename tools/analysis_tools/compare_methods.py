@@ -131,10 +131,8 @@ def _write(
     comparison: Comparison,
     rows: List[Dict[str, Any]],
 ) -> None:
-    here = describe_environment()
     results = dict(
-        here,
-        device=here['device'] if args.train else args.device,
+        describe_environment(None if args.train else args.device),
         command=shlex.join(['python', *sys.argv]),
         note=args.note,
         metric=comparison.metric,

@@ -8,8 +8,11 @@ from torch import Tensor
 
 from mmfba.registry import MODELS
 
-SLICE = 2**18
-"""Elements that are worked on at a time: temporaries of 1 MiB."""
+SLICE = 2**20
+"""Elements that are worked on at a time, at least: temporaries of 4 MiB."""
+SLICES = 8
+"""How many slices there are, at most: a GPU spends its time on launching the
+kernels of more."""
 
 
 @MODELS.register_module()
@@ -112,39 +115,47 @@ class _FocalSum(torch.autograd.Function):
         ctx.save_for_backward(pred, target, weight)
         ctx.gamma, ctx.alpha = gamma, alpha
         total = pred.new_zeros((), dtype=_wide(pred))
-        for _, z, a, _ in _slices(pred, target, weight, alpha):
-            total += (a * z.sigmoid().pow_(gamma) * F.softplus(z)).sum()
+        for _, *part in _slices(pred, target, weight):
+            z, a, _ = _terms(*part, alpha)
+            total += z.sigmoid().pow_(gamma).mul_(F.softplus(z)).mul_(a).sum()
+            del z, a, _  # the next slice's take their place
         return total
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
         pred, target, weight = ctx.saved_tensors
         result = torch.empty_like(pred)
-        for rows, z, a, sign in _slices(pred, target, weight, ctx.alpha):
+        for rows, *part in _slices(pred, target, weight):
+            z, a, sign = _terms(*part, ctx.alpha)
+            a.mul_(sign).mul_(grad)
             p = z.sigmoid()
             slope = F.softplus(z).mul_(1 - p).mul_(ctx.gamma).add_(p)
-            result[rows] = (
-                slope.mul_(p.pow_(ctx.gamma)).mul_(a).mul_(sign).mul_(grad)
-            )
+            result[rows] = slope.mul_(p.pow_(ctx.gamma)).mul_(a)
+            del z, a, sign, p, slope
         return result, None, None, None, None
 
 
 def _slices(
-    pred: Tensor, target: Tensor, weight: Optional[Tensor], alpha: float
-) -> Iterator[Tuple[slice, Tensor, Tensor, Tensor]]:
-    """Rows, z, weight a and sign of dz/dx, slice by slice."""
-    classes = torch.arange(pred.shape[1], device=pred.device)
-    step = max(1, SLICE // max(1, pred.shape[1]))
+    pred: Tensor, target: Tensor, weight: Optional[Tensor]
+) -> Iterator[Tuple[slice, Tensor, Tensor, Optional[Tensor]]]:
+    """Rows, and these of each tensor, slice by slice."""
+    least = SLICE // max(1, pred.shape[1])
+    step = max(1, least, -(-len(pred) // SLICES))
     for start in range(0, len(pred), step):
         rows = slice(start, start + step)
-        positive = target[rows, None] == classes
-        sign = 1 - 2 * positive.to(_wide(pred))
-        a = torch.where(
-            positive, sign.new_tensor(alpha), sign.new_tensor(1 - alpha)
-        )
-        if weight is not None:
-            a = a * weight[rows]
-        yield rows, pred[rows] * sign, a, sign
+        part = None if weight is None else weight[rows]
+        yield rows, pred[rows], target[rows], part
+
+
+def _terms(
+    pred: Tensor, target: Tensor, weight: Optional[Tensor], alpha: float
+) -> Tuple[Tensor, Tensor, Tensor]:
+    """z, weight a and sign of dz/dx."""
+    classes = torch.arange(pred.shape[1], device=pred.device)
+    positive = target[:, None] == classes
+    sign = positive.to(_wide(pred)).mul_(-2).add_(1)
+    a = torch.full_like(sign, 1 - alpha).masked_fill_(positive, alpha)
+    return pred * sign, a if weight is None else a.mul_(weight), sign
 
 
 def _wide(x: Tensor) -> torch.dtype:
