@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from .losses import add_losses, sum_losses
+from .losses import add_losses, sum_losses, weigh_losses
 
 Features = Tuple[Optional[Tensor], ...]
 
@@ -26,6 +26,14 @@ class ImageWise:
 
     features: Features
     loss: Callable[[Features, slice], Dict[str, Any]]
+
+    def weighed(self, weight: float) -> 'ImageWise':
+        """The same with its loss multiplied by ``weight``."""
+
+        def loss(features: Features, rows: slice) -> Dict[str, Any]:
+            return weigh_losses(self.loss(features, rows), weight)
+
+        return ImageWise(self.features, loss)
 
 
 def backward_by_chunks(

@@ -105,6 +105,12 @@ class FeatureBank:
         return list(self._last_reader)
 
     @property
+    def read_features(self) -> List[str]:
+        """list[str]: The features of which something is read."""
+        bases = [name.replace(POOLED, '') for name in self._last_reader]
+        return list(dict.fromkeys(bases))
+
+    @property
     def nbytes(self) -> int:
         """int: Bytes of the features held now."""
         return sum(f.nbytes for f, _ in self._features.values())

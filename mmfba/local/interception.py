@@ -1,0 +1,152 @@
+# Copyright (c) mmfba authors.
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from .probe import tensors_of
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where a network's forward is cut, by names of its modules.
+
+    Attributes:
+        ends (tuple[str]): Modules whose output ends a local module, in order.
+        skips (tuple[str]): Modules whose output runs past a cut, to be read
+            by a later module of the network.
+        aside (tuple[str]): Modules that only an output of the network
+            reaches, such as the norm of a pyramid level: they see their input
+            detached and learn from the main loss.
+        closed (tuple[int]): Which of the network's outputs, counted flat,
+            were made before the last cut.
+    """
+
+    ends: Tuple[str, ...] = ()
+    skips: Tuple[str, ...] = ()
+    aside: Tuple[str, ...] = ()
+    closed: Tuple[int, ...] = ()
+
+
+class Interception:
+    """Cuts a network while its own forward runs, by forward hooks.
+
+    What follows a cut sees data without a graph: the output of the cut's
+    module, whatever runs past it, and the network's outputs that were made
+    before the last cut. No hook outlives the context.
+
+    Args:
+        network (nn.Module): The backbone, or the generator of an editor.
+        cuts (Cuts): Where.
+        on_cut (Callable): ``on_cut(index, output)`` is called with what the
+            module at a cut returned, live; its graph is not needed any more
+            when it returns.
+        taps (tuple[str]): Modules whose output somebody wants. Defaults to
+            ().
+        on_tap (Callable, optional): ``on_tap(name, output)`` is called with
+            it, before ``on_cut``. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        cuts: Cuts,
+        on_cut: Callable[[int, Any], None],
+        taps: Tuple[str, ...] = (),
+        on_tap: Optional[Callable[[str, Any], None]] = None,
+    ) -> None:
+        self.network, self.cuts = network, cuts
+        self.on_cut, self.taps, self.on_tap = on_cut, taps, on_tap
+        self._hooks = ExitStack()
+        self._skips: List[Tensor] = []
+        self._done = 0
+        self._calls = 0
+
+    def __enter__(self) -> 'Interception':
+        modules: Dict[str, nn.Module] = dict(self.network.named_modules())
+        self._add(self.network.register_forward_pre_hook(self._begin))
+        for name in self.cuts.aside:
+            self._add(modules[name].register_forward_pre_hook(_detach_inputs))
+        for name in self.taps:
+            self._add(modules[name].register_forward_hook(self._tap(name)))
+        for name in self.cuts.skips:
+            self._add(modules[name].register_forward_hook(self._skip))
+        for index, name in enumerate(self.cuts.ends):
+            self._add(modules[name].register_forward_hook(self._cut(index)))
+        self._add(self.network.register_forward_hook(self._end))
+        return self
+
+    def _add(self, handle: Any) -> None:
+        self._hooks.callback(handle.remove)
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._hooks.close()
+        self._skips.clear()
+
+    def _begin(self, network: nn.Module, args: Any) -> None:
+        self._calls += 1
+        if self._calls > 1 and self.cuts.ends:
+            raise RuntimeError(
+                f'{type(network).__name__} runs more than once in a training '
+                'step, so that it is not known which of its outputs a local '
+                'loss belongs to: local_learning.num_modules=1 trains it'
+            )
+
+    def _tap(self, name: str) -> Callable:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            self.on_tap(name, out)
+
+        return hook
+
+    def _skip(self, module: nn.Module, args: Any, out: Any) -> None:
+        self._skips += [t for t in tensors_of(out) if t.requires_grad]
+
+    def _cut(self, index: int) -> Callable:
+        def hook(module: nn.Module, args: Any, out: Any) -> Any:
+            self._check_turn(index)
+            self.on_cut(index, out)
+            self._done = index + 1
+            for tensor in self._skips:
+                tensor.detach_()
+            self._skips.clear()
+            return tree_map_only(Tensor, Tensor.detach, out)
+
+        return hook
+
+    def _check_turn(self, index: int) -> None:
+        name = self.cuts.ends[index]
+        if not torch.is_grad_enabled():
+            raise RuntimeError(
+                f'The unit {name!r}, after which the network is cut, runs '
+                'without gradients, as reentrant checkpointing does: use '
+                'model.local_learning.checkpoint in its place'
+            )
+        if index != self._done:
+            ends = list(self.cuts.ends)
+            raise RuntimeError(
+                f'The unit {name!r}, after which the network is cut, ran out '
+                f'of turn, or twice, or one before it was skipped; the cuts '
+                f'are after {ends}: choose others'
+            )
+
+    def _end(self, network: nn.Module, args: Any, out: Any) -> Any:
+        if self._done < len(self.cuts.ends):
+            raise RuntimeError(
+                f'The unit {self.cuts.ends[self._done]!r}, after which the '
+                'network is cut, did not run in this step: choose another'
+            )
+        if not self.cuts.closed:
+            return None
+        index = iter(range(len(list(tensors_of(out)))))
+        return tree_map_only(
+            Tensor,
+            lambda t: t.detach() if next(index) in self.cuts.closed else t,
+            out,
+        )
+
+
+def _detach_inputs(module: nn.Module, args: Any) -> Any:
+    return tree_map_only(Tensor, Tensor.detach, args)

@@ -1,0 +1,305 @@
+# Copyright (c) mmfba authors.
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+)
+
+import torch
+from torch import Tensor, nn
+
+from .chunked import ImageWise, backward_by_chunks
+from .feature_bank import FeatureBank
+from .features import INPUT, FeatureSpec
+from .interception import Cuts, Interception
+from .isolation import check_isolation
+from .lending import Borrower, in_many_processes
+from .losses import (
+    log_values,
+    reach_with_zero_gradient,
+    sum_losses,
+    weigh_losses,
+)
+from .ownership import Ownership
+from .replacement import replaced
+from .statistics import frozen_statistics
+
+Losses = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training step trains; it lives as long as the step.
+
+    Args:
+        model (nn.Module): The whole model.
+        network (nn.Module): What is cut: its backbone or generator.
+        auxiliaries (Sequence[nn.Module]): The auxiliary network of each local
+            module but the last.
+        targets (Any): What all losses are computed from.
+        forwards (Mapping[nn.Module, Callable]): Modules of the network that
+            run another forward, to the same effect, in this step.
+    """
+
+    model: nn.Module
+    network: nn.Module
+    auxiliaries: Sequence[nn.Module]
+    targets: Any
+    forwards: Mapping[nn.Module, Callable[..., Any]]
+
+
+class LocalLearner(Borrower):
+    r"""Trains a network module by module while its own forward runs.
+
+    Local module :math:`j` with parameters :math:`\theta_j` and its auxiliary
+    network with parameters :math:`\gamma_j` follow the gradient of their own
+    loss alone (S1 eq. 1). Its backward runs at the cut, before the next
+    module starts, which frees the module's activations.
+
+    The learner knows modules by name only, so that a copy of it, with a copy
+    of the model, is independent.
+
+    Args:
+        ownership (Ownership): Where the network is cut, and which parameters
+            each local module trains.
+        features (Mapping[str, FeatureSpec]): The network's features by name.
+        cuts (Sequence[str]): Names of the features at the cuts.
+        last_reader (Mapping[str, int]): See :class:`FeatureBank`.
+        backward (str): ``'immediate'`` runs the backward of each local loss
+            at once. ``'summed'`` returns the local losses to be summed by the
+            caller: same gradients, no memory saved. Defaults to
+            ``'immediate'``.
+        timing (str): When the bank is filled: ``'causal'`` by the units as
+            they run, ``'two_pass'`` by a forward without gradients before
+            them. Defaults to ``'causal'``.
+        loss_weights (Sequence[float]): Weight of each local loss.
+        chunk (int, optional): Images that neck and head of a module, and of
+            the auxiliary networks, see at a time, see
+            :func:`backward_by_chunks`. It has no effect on ``'summed'``.
+            Defaults to None, the whole batch.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        features: Mapping[str, FeatureSpec],
+        cuts: Sequence[str],
+        last_reader: Mapping[str, int],
+        *,
+        backward: str = 'immediate',
+        timing: str = 'causal',
+        loss_weights: Sequence[float] = (),
+        chunk: Optional[int] = None,
+    ) -> None:
+        self.ownership = ownership
+        self.features = dict(features)
+        self.cuts = tuple(cuts)
+        self.bank = FeatureBank(last_reader)
+        self.backward = backward
+        self.timing = timing
+        self.loss_weights = tuple(loss_weights)
+        self.chunk = chunk
+        self.peak_bank_bytes = 0
+        self.running = 0
+        self.on_module: Optional[Callable[[str], None]] = None
+        self._isolation_checked = False
+
+    @property
+    def num_modules(self) -> int:
+        """int: K, the number of trained local modules."""
+        return len(self.cuts) + 1
+
+    @property
+    def needs_backward(self) -> bool:
+        """bool: Whether :meth:`run` itself calls backward."""
+        several = self.num_modules > 1 or self.chunk is not None
+        return self.backward == 'immediate' and several
+
+    def run(
+        self,
+        trained: Trained,
+        images: Tensor,
+        plain_loss: Callable[[], Any],
+    ) -> Losses:
+        """One forward of a training step, local backwards included.
+
+        Args:
+            trained (Trained): What is trained.
+            images (Tensor): The batch, (N, C, H, W).
+            plain_loss (Callable): The plain model's own loss: runs the
+                network and returns the losses of the main head, or with
+                ``chunk`` an :class:`ImageWise` of them.
+
+        Returns:
+            dict: The losses of the main head, to be summed and propagated by
+            the caller, and the local losses: detached and under keys without
+            the word "loss" where their backward has run already.
+        """
+        logs: Losses = {}
+        self.peak_bank_bytes = 0
+
+        def at_cut(index: int, output: Any) -> None:
+            x = self.features[self.cuts[index]].map_of(output, images)
+            logs.update(self._learn(trained, index, x))
+            self._note_bank()
+            self.bank.cut(index)
+            if self.backward == 'immediate':
+                self._module_done(self.parameters(trained, index))
+            self._start(index + 1)
+
+        with self.bank.step(), replaced(trained.forwards):
+            if self.timing == 'two_pass':
+                self._fill_bank(trained.network, images)
+            self.bank.put(INPUT, images)
+            self._start(0)
+            with self._intercepted(trained.network, images, at_cut):
+                losses = plain_loss()
+            losses = self._main_losses(trained, losses)
+            self._note_bank()
+        self._isolation_checked = True
+        return {**losses, **logs}
+
+    def _learn(self, trained: Trained, index: int, x: Tensor) -> Losses:
+        """The local loss of module ``index``, and its backward."""
+        auxiliary = trained.auxiliaries[index]
+        weight, prefix = self.loss_weights[index], f'aux{index}/'
+        with forked_random_state(x.device):
+            if self._by_chunks:
+                part = auxiliary.image_wise(x, self.bank, trained.targets)
+                losses = self._chunked(trained, index, part.weighed(weight))
+                return log_values(losses, prefix)
+            losses = auxiliary.loss(x, self.bank, trained.targets)
+        losses = weigh_losses(losses, weight)
+        self._check_isolation(trained, index, [sum_losses(losses)])
+        if self.backward == 'summed':
+            return {prefix + name: v for name, v in losses.items()}
+        self._backward(sum_losses(losses))
+        return log_values(losses, prefix)
+
+    def _main_losses(self, trained: Trained, losses: Any) -> Losses:
+        """Losses of the main head, as the caller is to propagate them."""
+        last = self.num_modules - 1
+        if isinstance(losses, ImageWise):
+            losses = self._chunked(trained, last, losses)
+        else:
+            self._check_isolation(trained, last, [sum_losses(losses)])
+        if not self.needs_backward:
+            return losses
+        early = [
+            p for k in range(last) for p in self.parameters(trained, k)
+        ]
+        own: List[nn.Parameter] = []
+        if self._by_chunks:  # their backward has run as well
+            known = set(early)
+            own = [
+                p
+                for p in trained.model.parameters()
+                if p.requires_grad and p not in known
+            ]
+        if in_many_processes() and self._reduce is None:
+            # DistributedDataParallel reduces what the last backward reaches.
+            return reach_with_zero_gradient(losses, [*early, *own])
+        # What is returned must have a graph, at least a small one.
+        smallest = sorted(own, key=Tensor.numel)[:1]
+        return reach_with_zero_gradient(losses, smallest)
+
+    def parameters(self, trained: Trained, index: int) -> List[nn.Parameter]:
+        """Trained parameters of a local module but the last, and of its
+        auxiliary network."""
+        own = dict(trained.network.named_parameters())
+        every = [own[name] for name in self.ownership.owned[index]]
+        every += trained.auxiliaries[index].parameters()
+        return [p for p in dict.fromkeys(every) if p.requires_grad]
+
+    def _intercepted(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        on_cut: Callable[[int, Any], None],
+        cuts: Optional[Cuts] = None,
+    ) -> Interception:
+        """The network with hooks that fill the bank and stop at the cuts."""
+        taps = {
+            self.features[name].module: self.features[name]
+            for name in self.bank.read_features
+            if name != INPUT
+        }
+
+        def put(module: str, output: Any) -> None:
+            spec = taps[module]
+            self.bank.put(spec.name, spec.map_of(output, images))
+
+        cuts = self.ownership.cuts if cuts is None else cuts
+        return Interception(network, cuts, on_cut, tuple(taps), put)
+
+    def _fill_bank(self, network: nn.Module, images: Tensor) -> None:
+        """The first of two passes leaves no trace but in the bank."""
+        with (
+            torch.no_grad(),
+            forked_random_state(images.device),
+            frozen_statistics([network]),
+            self._intercepted(network, images, lambda *_: None, Cuts()),
+        ):
+            network(images)
+
+    def _start(self, index: int) -> None:
+        self.running = index  # for who has to explain an error
+        if self.on_module:
+            self.on_module(str(index))
+
+    def _note_bank(self) -> None:
+        self.peak_bank_bytes = max(self.peak_bank_bytes, self.bank.nbytes)
+
+    @property
+    def _by_chunks(self) -> bool:
+        return self.chunk is not None and self.backward == 'immediate'
+
+    def _chunked(
+        self, trained: Trained, index: int, part: ImageWise
+    ) -> Losses:
+        inspect = partial(self._check_isolation, trained, index)
+        return backward_by_chunks(part, self.chunk, self._backward, inspect)
+
+    def _check_isolation(
+        self,
+        trained: Trained,
+        index: int,
+        roots: Sequence[Tensor],
+        leaves: Sequence[Tensor] = (),
+    ) -> None:
+        """Walk the graph of a loss once, at the first step."""
+        if self._isolation_checked:
+            return
+        names = {p: name for name, p in trained.model.named_parameters()}
+        in_network = dict(trained.network.named_parameters())
+        owned: List[Set[Tensor]] = [
+            {in_network[name] for name in own} for own in self.ownership.owned
+        ]
+        if index == self.num_modules - 1:
+            early = set().union(*owned)
+            for auxiliary in trained.auxiliaries:
+                early.update(auxiliary.parameters())
+            allowed = set(names) - early
+            own = set(in_network.values()) - early
+        else:
+            auxiliary, own = trained.auxiliaries[index], owned[index]
+            parts = [auxiliary, *auxiliary.shared_modules]
+            allowed = own.union(*(part.parameters() for part in parts))
+        check_isolation(index, roots, own, allowed.union(leaves), names)
+
+
+@contextmanager
+def forked_random_state(device: torch.device) -> Iterator[None]:
+    """What draws inside leaves no trace in the random state outside."""
+    devices = [device] if device.type == 'cuda' else []
+    with torch.random.fork_rng(devices=devices):
+        yield

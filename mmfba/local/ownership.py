@@ -1,0 +1,100 @@
+# Copyright (c) mmfba authors.
+"""Every parameter that end-to-end training trains has exactly one owner."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import FrozenSet, List, Sequence, Set, Tuple
+
+from torch import Tensor
+
+from .interception import Cuts, Interception
+from .isolation import graph_leaves
+from .probe import Probe, tensors_of
+from .unit_finder import Unit
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Which local module trains which parameter of the network.
+
+    Attributes:
+        cuts (Cuts): What is cut, and what is detached for it.
+        owned (tuple[frozenset[str]]): Names of the parameters that each local
+            module but the last trains. All others learn from the main loss.
+    """
+
+    cuts: Cuts
+    owned: Tuple[FrozenSet[str], ...]
+
+
+def find_owners(probe: Probe, units: Sequence[Unit]) -> Ownership:
+    """Run the probed network cut, and see what each loss would reach.
+
+    Args:
+        probe (Probe): The probed network.
+        units (Sequence[Unit]): The units to cut after.
+
+    Returns:
+        Ownership: With all that has to be detached.
+
+    Raises:
+        ValueError: If a parameter would be trained by no loss or by several;
+            it names the parameter and the cuts.
+    """
+    makers = {
+        maker.name
+        for unit in units
+        for maker in map(probe.maker, unit.skips)
+        if maker is not None
+    }
+    cuts = Cuts(
+        ends=tuple(unit.end.name for unit in units), skips=tuple(makers)
+    )
+    names = {p: name for name, p in probe.network.named_parameters()}
+    plain = graph_leaves(*probe.outputs) & set(names)
+    for _ in range(2):
+        owned, outputs = _run_cut(probe, cuts)
+        early = set().union(*owned)
+        closed = [i for i, o in enumerate(outputs) if graph_leaves(o) & early]
+        live = [o for i, o in enumerate(outputs) if i not in closed]
+        lost = plain - early - graph_leaves(*live)
+        cuts = replace(cuts, closed=tuple(closed))
+        if not lost:
+            break
+        parents = {names[p].rpartition('.')[0] for p in lost}
+        cuts = replace(cuts, aside=tuple(sorted(parents)))
+    _check(cuts, owned, lost, names)
+    return Ownership(
+        cuts, tuple(frozenset(names[p] for p in own) for own in owned)
+    )
+
+
+def _run_cut(
+    probe: Probe, cuts: Cuts
+) -> Tuple[List[Set[Tensor]], List[Tensor]]:
+    """What each local loss would reach, and the network's live outputs."""
+    reached: List[Set[Tensor]] = []
+    parameters = set(probe.network.parameters())
+
+    def on_cut(index: int, out: object) -> None:
+        reached.append(graph_leaves(*tensors_of(out)) & parameters)
+
+    with Interception(probe.network, replace(cuts, closed=()), on_cut):
+        return reached, probe.run()
+
+
+def _check(
+    cuts: Cuts,
+    owned: Sequence[Set[Tensor]],
+    lost: Set[Tensor],
+    names: dict,
+) -> None:
+    counts = Counter(p for own in owned for p in own)
+    twice = {p for p, count in counts.items() if count > 1}
+    for parameters, how in ((lost, 'no loss'), (twice, 'several losses')):
+        if parameters:
+            found = sorted(names[p] for p in parameters)
+            raise ValueError(
+                f'partition: with cuts after {list(cuts.ends)}, {how} would '
+                f'train {found[:3]}: choose other cuts'
+            )

@@ -1,0 +1,231 @@
+# Copyright (c) mmfba authors.
+"""One forward of a network, recorded: what each module left to the rest."""
+
+import copy
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a module.
+
+    Attributes:
+        name (str): Name of the module in the network.
+        module (nn.Module): The module.
+        children (list[Call]): Calls inside it, in order.
+        exit (int): Autograd's sequence number when it returned: nodes made
+            before are smaller.
+        outputs (tuple[Tensor]): The tensors that it returned.
+        nodes (tuple): The nodes of the autograd graph that made them.
+        versions (tuple[int]): Of the tensors, when it returned.
+        grids (list[tuple[int, int]]): Pairs of integers among its arguments
+            and results: backbones of tokens hand their map's size on so.
+    """
+
+    name: str
+    module: nn.Module
+    children: List['Call'] = field(default_factory=list)
+    exit: int = -1
+    outputs: Tuple[Tensor, ...] = ()
+    nodes: Tuple[Any, ...] = ()
+    versions: Tuple[int, ...] = ()
+    grids: List[Tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> List[nn.Parameter]:
+        """list[nn.Parameter]: Of the module."""
+        return list(self.module.parameters())
+
+    def walk(self) -> Iterator['Call']:
+        """Yield this call and all inside, each after those inside it."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+
+class Probe:
+    """Runs a network once and reads the autograd graph of its outputs.
+
+    Args:
+        network (nn.Module): In the mode that it is trained in; every
+            parameter should require a gradient.
+        inputs (Tensor): A batch as in training, (N, C, H, W).
+
+    Attributes:
+        root (Call): The call of the network.
+        outputs (list[Tensor]): What it returned.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Tensor) -> None:
+        self.network, self.inputs = network, inputs
+        self._names = {m: name for name, m in network.named_modules()}
+        self._counts: Counter = Counter()
+        self._open = [Call('', nn.Module())]
+        with ExitStack() as stack:
+            for module in network.modules():
+                for handle in (
+                    module.register_forward_pre_hook(
+                        self._enter, with_kwargs=True
+                    ),
+                    module.register_forward_hook(self._leave),
+                ):
+                    stack.callback(handle.remove)
+            self.outputs = self.run()
+        (self.root,) = self._open.pop().children
+        self._read_graph()
+
+    def run(self) -> List[Tensor]:
+        """Run the network once more, with the same random numbers.
+
+        Returns:
+            list[Tensor]: What it returns, flat.
+        """
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return list(tensors_of(self.network(self.inputs)))
+
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        call = Call(self._names[module], module)
+        call.grids = list(_pairs((args, kwargs)))
+        self._counts[module] += 1
+        self._open[-1].children.append(call)
+        self._open.append(call)
+
+    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        call = self._open.pop()
+        call.exit = torch._C._autograd._get_sequence_nr()
+        call.outputs = tuple(tensors_of(out))
+        call.nodes = tuple(t.grad_fn for t in call.outputs)
+        call.versions = tuple(t._version for t in call.outputs)
+        call.grids += list(_pairs(out))
+
+    def _read_graph(self) -> None:
+        """For each node when it was made and when it was used last."""
+        last_use: dict = {}
+        todo = [t.grad_fn for t in self.outputs if t.grad_fn is not None]
+        seen = set()
+        while todo:
+            node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            for source, _ in node.next_functions:
+                if source is None:
+                    continue
+                if not hasattr(source, 'variable'):
+                    use = node._sequence_nr()
+                    last_use[source] = max(use, last_use.get(source, use))
+                todo.append(source)
+        self._nodes = list(last_use)
+        self._made = torch.tensor([n._sequence_nr() for n in self._nodes])
+        self._used = torch.tensor([last_use[n] for n in self._nodes])
+
+    def once(self, call: Call) -> bool:
+        """Whether the module was called once in all."""
+        return self._counts[call.module] == 1
+
+    def crossing(self, call: Call) -> Set[Any]:
+        """What was made before a call ended and is used after it, by another
+        way than the call's outputs: nodes of the autograd graph."""
+        if not self._nodes:
+            return set()
+        alive = (self._made < call.exit) & (self._used >= call.exit)
+        nodes = {self._nodes[i] for i in alive.nonzero().flatten().tolist()}
+        return nodes.difference(call.nodes)
+
+    def maker(self, node: Any) -> Optional[Call]:
+        """The call whose output a node made, if nothing else holds it: such
+        an output can be detached in place.
+
+        Args:
+            node (Any): A node of the autograd graph.
+
+        Returns:
+            Call, optional: None if no module returned it, or if it was
+            returned by a module that is called more than once, as a view, or
+            overwritten in place later.
+        """
+        for call in self.root.walk():
+            if node not in call.nodes:
+                continue
+            tensor = call.outputs[call.nodes.index(node)]
+            version = call.versions[call.nodes.index(node)]
+            free = not tensor._is_view() and tensor._version == version
+            return call if free and self.once(call) else None
+        return None
+
+
+def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
+    """Run a copy of a network once, on the meta device where it can.
+
+    Args:
+        network (nn.Module): The network. It is not changed.
+        sizes (Sequence[int]): Heights and widths of the input to try, in
+            pixels, until one fits.
+
+    Returns:
+        Probe: What was recorded.
+
+    Raises:
+        TypeError: If the network runs with none of them.
+    """
+    errors = []
+    for device in ('meta', 'cpu'):
+        twin = copy.deepcopy(network).to(device)
+        _make_trainable(twin)
+        stem = next(
+            m for m in twin.modules() if isinstance(m, nn.modules.conv._ConvNd)
+        )
+        for size in sizes:
+            images = torch.ones(
+                (2, stem.in_channels, size, size),
+                dtype=stem.weight.dtype,
+                device=device,
+            )
+            try:
+                return Probe(twin, images)
+            except Exception as error:
+                errors.append(f'{size} pixels, {device}: {error}')
+    raise TypeError(
+        f'{type(network).__name__} cannot be probed, so that its units are '
+        f'unknown: {errors[0]}'
+    )
+
+
+def _make_trainable(network: nn.Module) -> None:
+    """As in training from scratch, and without what has no graph."""
+    network.train()
+    for module in network.modules():
+        if getattr(module, 'with_cp', False):
+            module.with_cp = False
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+
+
+def tensors_of(obj: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested lists, tuples and dicts."""
+    if isinstance(obj, Tensor):
+        yield obj
+    elif isinstance(obj, (list, tuple)):
+        for item in obj:
+            yield from tensors_of(item)
+    elif isinstance(obj, dict):
+        yield from tensors_of(list(obj.values()))
+
+
+def _pairs(obj: Any) -> Iterator[Tuple[int, int]]:
+    """Yield the pairs of integers in the same."""
+    if isinstance(obj, dict):
+        obj = list(obj.values())
+    if isinstance(obj, (list, tuple)):
+        if len(obj) == 2 and all(type(i) is int for i in obj):
+            yield tuple(obj)
+        else:
+            for item in obj:
+                yield from _pairs(item)
