@@ -70,10 +70,10 @@ class Interception:
         self._add(self.network.register_forward_pre_hook(self._begin))
         for name in self.cuts.aside:
             self._add(modules[name].register_forward_pre_hook(_detach_inputs))
-        for name in self.taps:
-            self._add(modules[name].register_forward_hook(self._tap(name)))
         for name in self.cuts.skips:
             self._add(modules[name].register_forward_hook(self._skip))
+        for name in self.taps:
+            self._add(modules[name].register_forward_hook(self._tap(name)))
         for index, name in enumerate(self.cuts.ends):
             self._add(modules[name].register_forward_hook(self._cut(index)))
         self._add(self.network.register_forward_hook(self._end))
@@ -101,17 +101,31 @@ class Interception:
 
         return hook
 
-    def _skip(self, module: nn.Module, args: Any, out: Any) -> None:
-        self._skips += [t for t in tensors_of(out) if t.requires_grad]
+    def _skip(self, module: nn.Module, args: Any, out: Any) -> Any:
+        """Let all that follows read a leaf, which a cut can close.
+
+        Its gradient, complete, goes on to what made it.
+        """
+
+        def edge(tensor: Tensor) -> Tensor:
+            if not tensor.requires_grad:
+                return tensor
+            leaf = tensor.detach().requires_grad_()
+            leaf.made_of = tensor
+            leaf.register_hook(tensor.backward)
+            self._skips.append(leaf)
+            return leaf
+
+        return tree_map_only(Tensor, edge, out)
 
     def _cut(self, index: int) -> Callable:
         def hook(module: nn.Module, args: Any, out: Any) -> Any:
             self._check_turn(index)
             self.on_cut(index, out)
             self._done = index + 1
-            for tensor in self._skips:
-                tensor.detach_()
-            self._skips.clear()
+            for leaf in self._skips:
+                leaf.grad = None
+                leaf.requires_grad_(False)
             return tree_map_only(Tensor, Tensor.detach, out)
 
         return hook

@@ -5,7 +5,10 @@ from torch import Tensor
 
 
 def graph_leaves(*roots: Tensor) -> Set[Tensor]:
-    """Leaf tensors that a backward from ``roots`` would reach."""
+    """Leaf tensors that a backward from ``roots`` would reach.
+
+    A leaf that hands its gradient on names what it stands for as ``made_of``.
+    """
     leaves: Set[Tensor] = set()
     nodes, seen = [root.grad_fn for root in roots], set()
     while nodes:
@@ -14,7 +17,11 @@ def graph_leaves(*roots: Tensor) -> Set[Tensor]:
             continue
         seen.add(node)
         if hasattr(node, 'variable'):
-            leaves.add(node.variable)
+            source = getattr(node.variable, 'made_of', None)
+            if source is None:
+                leaves.add(node.variable)
+            else:
+                nodes.append(source.grad_fn)
         nodes.extend(following for following, _ in node.next_functions)
     return leaves
 

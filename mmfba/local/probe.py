@@ -140,24 +140,23 @@ class Probe:
         return nodes.difference(call.nodes)
 
     def maker(self, node: Any) -> Optional[Call]:
-        """The call whose output a node made, if nothing else holds it: such
-        an output can be detached in place.
+        """The call whose output a node made, if a leaf can take its place.
 
         Args:
             node (Any): A node of the autograd graph.
 
         Returns:
-            Call, optional: None if no module returned it, or if it was
-            returned by a module that is called more than once, as a view, or
-            overwritten in place later.
+            Call, optional: None if no module returned it, or one that is
+            called more than once, or if it was overwritten in place later.
         """
         for call in self.root.walk():
             if node not in call.nodes:
                 continue
             tensor = call.outputs[call.nodes.index(node)]
             version = call.versions[call.nodes.index(node)]
-            free = not tensor._is_view() and tensor._version == version
-            return call if free and self.once(call) else None
+            if tensor._version == version and self.once(call):
+                return call
+            return None
         return None
 
 

@@ -36,8 +36,8 @@ class Unit:
     """The smallest piece of a network that a cut can fall after.
 
     Attributes:
-        name (str): Dotted name of the module that ends it; ``stem`` for what
-            comes before the first block.
+        name (str): Dotted name of its last module but norms and the like;
+            ``stem`` for what comes before the first block.
         end (Call): The call whose output is the unit's.
         parts (list[Call]): The calls that it is made of, in order.
         channels (int): Of its output.
@@ -216,13 +216,21 @@ def _with_stem(pieces: Sequence[_Piece]) -> List[Unit]:
     first = next(
         (i for i, p in enumerate(pieces) if kinds[_kind(p.parts)] > 1), 0
     )
-    units = [Unit(p.end.name, p.end, p.parts, skips=p.skips) for p in pieces]
+    units = [
+        Unit(_name(piece), piece.end, piece.parts, skips=piece.skips)
+        for piece in pieces
+    ]
     if not first:
         return units
     stem = units[first - 1]
     stem.name = 'stem'
     stem.parts = [part for unit in units[:first] for part in unit.parts]
     return units[first - 1 :]
+
+
+def _name(piece: _Piece) -> str:
+    layers = [p.name for p in piece.parts if not _is_inert(p.module)]
+    return layers[-1] if layers else piece.end.name
 
 
 def _kind(parts: Sequence[Call]) -> Optional[type]:
