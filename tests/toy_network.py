@@ -13,7 +13,7 @@ from mmfba.local import ImageWise
 from mmfba.local.local_learner import LocalLearner, Trained
 from mmfba.local.ownership import find_owners
 from mmfba.local.probe import probe
-from mmfba.local.unit_finder import feature_specs, find_units
+from mmfba.local.unit_finder import find_units
 
 NAMES = ('stem', 'a', 'b', 'c')
 CHANNELS = dict(input=3, stem=4, a=4, b=6, c=8)
@@ -109,11 +109,12 @@ class Model(nn.Module):
         last_reader = {name: i for i in sorted(reads) for name in reads[i]}
         options.setdefault('loss_weights', [1.0] * len(self.aux))
         seen = probe(self.net, [16])
-        units = find_units(seen)
+        anatomy = find_units(seen)
+        units = anatomy.units
         cut = [units[stop - 1] for _, stop in modules[:-1]]
         self.learner = LocalLearner(
             find_owners(seen, cut),
-            feature_specs(units),
+            anatomy.features,
             [unit.name for unit in cut],
             last_reader,
             **options,

@@ -66,7 +66,7 @@ def check_network(
     try:
         built = _build(network, scope)
         seen = probe(built, _sizes(built, scope))
-        units = find_units(seen)
+        units = find_units(seen).units
         ranges = partition_uniform(units, num_modules)
         cuts = [units[stop - 1] for _, stop in ranges[:-1]]
         owners = find_owners(seen, cuts)

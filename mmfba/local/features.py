@@ -1,11 +1,13 @@
 # Copyright (c) mmfba authors.
 """What is known of a feature before any data is seen, and its map."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Sequence, Tuple
 
 from torch import Tensor
 
-from .probe import tensors_of
+from .probe import Call, tensors_of
 
 INPUT = 'input'
 """Name under which the feature bank holds the network's input image."""
@@ -34,6 +36,10 @@ class FeatureSpec:
     module: str = ''
     tokens: int = -1
     channels_last: bool = False
+
+    def at_stage(self, stage: int) -> 'FeatureSpec':
+        """The same feature of another stage."""
+        return replace(self, stage=stage)
 
     def map_of(self, output: object, images: Tensor) -> Tensor:
         """The feature as a map, a view of what the module returned.
@@ -68,3 +74,44 @@ class FeatureSpec:
             f'The feature {self.name!r} has {length} tokens, which images of '
             f'{height} x {width} pixels at stride {self.stride} do not have'
         )
+
+
+def spec_of(
+    name: str, parts: Sequence[Call], end: Call, size: Tuple[int, int]
+) -> FeatureSpec:
+    """What a probe tells of a feature.
+
+    Args:
+        name (str): Its name.
+        parts (Sequence[Call]): The calls that computed it.
+        end (Call): The one that returned it.
+        size (tuple[int, int]): Height and width of the probe's input.
+    """
+    shape = end.outputs[0].shape
+    channels, height, tokens, last = shape[-1], 1, -1, False
+    if len(shape) == 4:
+        last = shape[1] == shape[2] != shape[3]
+        channels = shape[3] if last else shape[1]
+        height = shape[1] if last else shape[2]
+    elif len(shape) == 3:
+        height, width = _grid(parts, shape[1])
+        tokens = shape[1] - height * width
+    return FeatureSpec(
+        name,
+        stage=0,
+        channels=channels,
+        stride=max(1, round(size[0] / height)),
+        module=end.name,
+        tokens=tokens,
+        channels_last=last,
+    )
+
+
+def _grid(parts: Sequence[Call], length: int) -> Tuple[int, int]:
+    """Height and width of a map of tokens, a few of which are none of it."""
+    for part in reversed(parts):
+        for height, width in reversed(part.grids):
+            if 0 <= length - height * width <= 8:
+                return height, width
+    side = math.isqrt(length)
+    return side, side

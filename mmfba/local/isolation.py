@@ -10,7 +10,8 @@ def graph_leaves(*roots: Tensor) -> Set[Tensor]:
     A leaf that hands its gradient on names what it stands for as ``made_of``.
     """
     leaves: Set[Tensor] = set()
-    nodes, seen = [root.grad_fn for root in roots], set()
+    sources = [getattr(root, 'made_of', root) for root in roots]
+    nodes, seen = [source.grad_fn for source in sources], set()
     while nodes:
         node = nodes.pop()
         if node is None or node in seen:

@@ -10,7 +10,7 @@ from torch import Tensor
 from .interception import Cuts, Interception
 from .isolation import graph_leaves
 from .probe import Probe, tensors_of
-from .unit_finder import Unit
+from .units import Unit
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,9 @@ def find_owners(probe: Probe, units: Sequence[Unit]) -> Ownership:
         ValueError: If a parameter would be trained by no loss or by several;
             it names the parameter and the cuts.
     """
-    makers = {
-        maker.name
-        for unit in units
-        for maker in map(probe.maker, unit.skips)
-        if maker is not None
-    }
-    cuts = Cuts(
-        ends=tuple(unit.end.name for unit in units), skips=tuple(makers)
-    )
+    ends = tuple(unit.end for unit in units)
+    makers = {maker for unit in units for maker in unit.skips}
+    cuts = Cuts(ends, skips=tuple(sorted(makers.difference(ends))))
     names = {p: name for name, p in probe.network.named_parameters()}
     plain = graph_leaves(*probe.outputs) & set(names)
     for _ in range(2):

@@ -5,7 +5,7 @@ import copy
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Container, Iterator, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +126,11 @@ class Probe:
         self._made = torch.tensor([n._sequence_nr() for n in self._nodes])
         self._used = torch.tensor([last_use[n] for n in self._nodes])
 
+    @property
+    def size(self) -> Tuple[int, int]:
+        """tuple[int, int]: Height and width of the input."""
+        return tuple(self.inputs.shape[-2:])
+
     def once(self, call: Call) -> bool:
         """Whether the module was called once in all."""
         return self._counts[call.module] == 1
@@ -158,6 +163,21 @@ class Probe:
                 return call
             return None
         return None
+
+    def latest(self, tensor: Tensor, nodes: Container[Any]) -> Optional[Any]:
+        """Of some nodes the last one that an output was made of."""
+        found, seen, todo = None, set(), [tensor.grad_fn]
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            number = node._sequence_nr()
+            if node not in nodes:
+                todo.extend(source for source, _ in node.next_functions)
+            elif found is None or number > found._sequence_nr():
+                found = node
+        return found
 
 
 def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:

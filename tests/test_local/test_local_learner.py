@@ -457,8 +457,8 @@ def test_features_nobody_reads_are_freed():
 
     model.learner.on_module = count
     train_step(model, INPUTS, TARGETS)
-    # b is the one that its hook is about to return, detached.
-    assert alive == {'0': [], '1': ['b']}
+    # What b was made of and b itself, which its hook is about to detach.
+    assert alive == {'0': [], '1': ['a', 'b']}
 
 
 def test_peak_of_the_bank():

@@ -5,11 +5,11 @@ from torch import nn
 from toy_networks import Block, LongSkip, Pyramid, Tokens
 
 from mmfba.local.probe import probe
-from mmfba.local.unit_finder import feature_specs, find_units
+from mmfba.local.unit_finder import find_units
 
 
 def units_of(network, size=32):
-    return find_units(probe(network, [size]))
+    return find_units(probe(network, [size])).units
 
 
 def test_blocks_are_units_and_what_comes_before_is_the_stem():
@@ -25,9 +25,9 @@ def test_blocks_are_units_and_what_comes_before_is_the_stem():
         'stages.2.0',
         'stages.2.1',
     ]
-    assert units[0].end.name == 'relu'
-    assert [u.channels for u in units] == [4, 4, 4, 8, 8, 8, 16, 16, 16]
-    assert [u.stride for u in units] == [2, 2, 2, 4, 4, 4, 8, 8, 8]
+    assert units[0].end == 'relu'
+    assert [u.feature.channels for u in units] == [4, 4, 4, 8, 8, 8, 16, 16, 16]
+    assert [u.feature.stride for u in units] == [2, 2, 2, 4, 4, 4, 8, 8, 8]
     assert [u.stage for u in units] == [0, 1, 1, 2, 2, 2, 3, 3, 3]
     # Neither behind single layers nor behind the last unit.
     assert [u.name for u in units if not u.cuttable] == [
@@ -40,17 +40,17 @@ def test_blocks_are_units_and_what_comes_before_is_the_stem():
 def test_every_weight_belongs_to_one_unit():
     network = LongSkip()
     seen = probe(network, [16])
-    units = find_units(seen)
-    owned = [p for unit in units for p in unit.parameters()]
+    units = find_units(seen).units
+    owned = [p for unit in units for p in unit.parameters]
     assert len(owned) == len(set(owned))
-    assert set(owned) == set(seen.network.parameters())
+    assert set(owned) == {n for n, _ in network.named_parameters()}
 
 
 def test_no_cut_in_the_tail_nor_behind_a_first_conv():
     units = units_of(LongSkip())
     cuttable = [u.name for u in units if u.cuttable]
     assert cuttable == [f'body.{i}' for i in range(5)]
-    assert units[0].name == 'stem' and units[0].end.name == 'first'
+    assert units[0].name == 'stem' and units[0].end == 'first'
     assert [len(u.skips) for u in units] == [0, 1, 1, 1, 1, 1, 1, 0]
 
 
@@ -60,13 +60,13 @@ def test_tokens_have_a_map():
         'stem',
         *[f'layers.{i}' for i in range(5)],
     ]
-    assert units[0].tokens == -1 and units[0].grid == (8, 8)
-    assert all(u.tokens == 1 and u.grid == (8, 8) for u in units[1:])
-    assert all(u.channels == 6 and u.stride == 4 for u in units)
+    features = [u.feature for u in units]
+    assert [f.tokens for f in features] == [-1, 1, 1, 1, 1, 1]
+    assert all(f.channels == 6 and f.stride == 4 for f in features)
 
 
 def test_a_map_of_tokens_of_another_size():
-    spec = feature_specs(units_of(Tokens()))['layers.1']
+    spec = next(u for u in units_of(Tokens()) if u.name == 'layers.1').feature
     network, images = Tokens(), torch.rand(2, 3, 24, 40)
     outputs = []
     network.layers[1].register_forward_hook(
@@ -94,7 +94,7 @@ def test_layers_go_with_what_they_follow():
     )
     units = units_of(network)
     assert [u.name for u in units] == ['0', '3', '6']
-    assert [u.end.name for u in units] == ['2', '5', '6']
+    assert [u.end for u in units] == ['2', '5', '6']
     assert [u.cuttable for u in units] == [True, True, False]
 
 
@@ -113,7 +113,7 @@ def test_a_block_whose_residual_path_is_missing_is_a_block_too():
 
     blocks = [Maybe(3, i % 2 == 0) for i in range(4)]
     units = units_of(nn.Sequential(*blocks))
-    assert [u.end.name for u in units] == ['0', '1', '2', '3']
+    assert [u.end for u in units] == ['0', '1', '2', '3']
 
 
 def test_the_network_that_is_probed_is_not_changed():
@@ -136,6 +136,6 @@ def test_a_network_that_needs_another_size_or_a_real_device():
             if x.sum().item() > 0:  # meta tensors have no values
                 return super().forward(x)
 
-    assert len(find_units(probe(Picky(), [16, 12]))) == 8
+    assert len(find_units(probe(Picky(), [16, 12])).units) == 8
     with pytest.raises(TypeError, match='Picky cannot be probed'):
         probe(Picky(), [16])

@@ -1,0 +1,109 @@
+# Copyright (c) mmfba authors.
+from dataclasses import dataclass, replace
+from typing import Dict, List, Optional, Tuple
+
+from torch import nn
+
+from .features import INPUT, FeatureSpec
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece of a network that a cut can fall after.
+
+    It knows modules by name, so that a copy of the network has the same
+    units.
+
+    Args:
+        name (str): Dotted name of its last module but norms and the like;
+            ``stem`` for what comes before the first block.
+        end (str): Name of the module whose output is the unit's.
+        parts (tuple[str]): Names of its modules, in the order in which they
+            run.
+        parameters (tuple[str]): Names of their parameters.
+        feature (FeatureSpec): What is known of its output.
+        skips (tuple[str]): Modules whose output runs past the unit's end, to
+            be read later. Defaults to ().
+        cuttable (bool): Whether a cut may fall after it. Defaults to True.
+        trained (bool): Whether one of its parameters is trained. Defaults to
+            True.
+    """
+
+    name: str
+    end: str
+    parts: Tuple[str, ...]
+    parameters: Tuple[str, ...]
+    feature: FeatureSpec
+    skips: Tuple[str, ...] = ()
+    cuttable: bool = True
+    trained: bool = True
+
+    @property
+    def stage(self) -> int:
+        """int: Stage of its output."""
+        return self.feature.stage
+
+    @property
+    def frozen(self) -> bool:
+        """bool: Whether it has parameters and none is trained."""
+        return bool(self.parameters) and not self.trained
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A network as its units, in the order in which they run.
+
+    Args:
+        units (tuple[Unit]): The units.
+        outputs (tuple[str, optional]): The unit that each output of the
+            network, counted flat, is made of; None if of none.
+    """
+
+    units: Tuple[Unit, ...]
+    outputs: Tuple[Optional[str], ...]
+
+    @property
+    def names(self) -> List[str]:
+        """list[str]: All features in the order in which they are computed."""
+        return [INPUT] + [unit.name for unit in self.units]
+
+    @property
+    def features(self) -> Dict[str, FeatureSpec]:
+        """dict[str, FeatureSpec]: The units' outputs by name."""
+        return {unit.name: unit.feature for unit in self.units}
+
+    def trained_in(self, network: nn.Module) -> 'Anatomy':
+        """The same, with the units that are trained in a network.
+
+        Args:
+            network (nn.Module): The network, with what is frozen in it.
+        """
+        trains = {n: p.requires_grad for n, p in network.named_parameters()}
+        units = (
+            replace(u, trained=any(trains[n] for n in u.parameters))
+            for u in self.units
+        )
+        return replace(self, units=tuple(units))
+
+    def first_trained(self) -> int:
+        """Index of the first unit that is trained.
+
+        Raises:
+            ValueError: If all units are frozen, or a frozen unit follows a
+                trained one.
+        """
+        first = next((i for i, u in enumerate(self.units) if u.trained), None)
+        if first is None:
+            raise ValueError(
+                'All units of the backbone are frozen: there is nothing that '
+                'local learning could train'
+            )
+        for unit in self.units[first:]:
+            if unit.frozen:
+                raise ValueError(
+                    f'Unit {unit.name!r} is frozen although '
+                    f'{self.units[first].name!r} before it is trained. '
+                    'Frozen units must form a prefix of the backbone '
+                    '(frozen_stages)'
+                )
+        return first
