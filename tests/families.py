@@ -2,7 +2,8 @@
 """A small network of each family of backbones, for exact steps."""
 
 WIDE = dict(
-    arch=dict(embed_dims=12, depths=[2, 2, 2, 1], num_heads=[1, 2, 2, 2])
+    arch=dict(embed_dims=12, depths=[2, 2, 2, 1], num_heads=[1, 2, 2, 2]),
+    pad_small_map=True,
 )
 VIT = dict(
     arch=dict(
@@ -87,7 +88,7 @@ FAMILIES = dict(
     ),
     csp_darknet=(
         'mmdet',
-        dict(type='CSPDarknet', deepen_factor=0.34, widen_factor=0.125),
+        dict(type='CSPDarknet', deepen_factor=0.34, widen_factor=0.25),
         64,
     ),
     edsr=(
@@ -133,7 +134,10 @@ FAMILIES.update(
     resnest=('mmpretrain', dict(type='ResNeSt', depth=50), 64),
     densenet=(
         'mmpretrain',
-        dict(type='DenseNet', arch=[8, [2, 2, 2, 2], 8]),
+        dict(
+            type='DenseNet',
+            arch=dict(growth_rate=8, depths=[2, 2, 2, 2], init_channels=8),
+        ),
         64,
     ),
     res2net=('mmdet', dict(type='Res2Net', depth=50, base_channels=8), 64),
@@ -143,13 +147,11 @@ FAMILIES.update(
     mobilenet_v3=('mmpretrain', dict(type='MobileNetV3', arch='small'), 64),
     mobileone=('mmpretrain', dict(type='MobileOne', arch='s0'), 64),
     repvgg=('mmpretrain', dict(type='RepVGG', arch='A0'), 64),
-    ghostnet=('mmpretrain', dict(type='GhostNet'), 64),
     cspnet=('mmpretrain', dict(type='CSPResNet', depth=50), 64),
     poolformer=('mmpretrain', dict(type='PoolFormer', arch='s12'), 64),
     van=('mmpretrain', dict(type='VAN', arch='tiny'), 64),
     twins_svt=('mmpretrain', dict(type='SVT', arch='small'), 64),
     twins_pcpvt=('mmpretrain', dict(type='PCPVT', arch='small'), 64),
-    edgenext=('mmpretrain', dict(type='EdgeNeXt', arch='xxsmall'), 64),
     efficientformer=(
         'mmpretrain',
         dict(type='EfficientFormer', arch='l1'),
@@ -158,13 +160,19 @@ FAMILIES.update(
     mlp_mixer=('mmpretrain', dict(type='MlpMixer', arch='s', img_size=64), 64),
     swin_v2=(
         'mmpretrain',
-        dict(type='SwinTransformerV2', img_size=64, window_size=[4] * 4, **WIDE),
+        dict(
+            type='SwinTransformerV2',
+            arch=dict(WIDE['arch'], extra_norm_every_n_blocks=0),
+            img_size=64,
+            window_size=[4, 4, 4, 2],
+            pad_small_map=True,
+        ),
         64,
     ),
     darknet=('mmdet', dict(type='Darknet', depth=53), 64),
     cspnext=(
         'mmdet',
-        dict(type='CSPNeXt', deepen_factor=0.34, widen_factor=0.125),
+        dict(type='CSPNeXt', deepen_factor=0.34, widen_factor=0.25),
         64,
     ),
     ssd_vgg=(

@@ -140,7 +140,9 @@ class Model(nn.Module):
         trained = Trained(self, self.net, self.aux, targets, {})
         main_loss = main_loss or (lambda f: self.main_loss(f, targets))
         return self.learner.run(
-            trained, inputs, lambda: self._plain_loss(inputs, targets, main_loss)
+            trained,
+            inputs,
+            lambda: self._plain_loss(inputs, targets, main_loss),
         )
 
     def _plain_loss(self, inputs, targets, main_loss):

@@ -194,9 +194,7 @@ class LocalLearner(Borrower):
             self._check_isolation(trained, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        early = [
-            p for k in range(last) for p in self.parameters(trained, k)
-        ]
+        early = [p for k in range(last) for p in self.parameters(trained, k)]
         own: List[nn.Parameter] = []
         if self._by_chunks:  # their backward has run as well
             known = set(early)

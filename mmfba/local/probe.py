@@ -5,7 +5,16 @@ import copy
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Container, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Container,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +30,7 @@ class Call:
         children (list[Call]): Calls inside it, in order.
         exit (int): Autograd's sequence number when it returned: nodes made
             before are smaller.
+        inputs (tuple[Tensor]): The tensors that it was given.
         outputs (tuple[Tensor]): The tensors that it returned.
         nodes (tuple): The nodes of the autograd graph that made them.
         versions (tuple[int]): Of the tensors, when it returned.
@@ -32,10 +42,16 @@ class Call:
     module: nn.Module
     children: List['Call'] = field(default_factory=list)
     exit: int = -1
+    inputs: Tuple[Tensor, ...] = ()
     outputs: Tuple[Tensor, ...] = ()
     nodes: Tuple[Any, ...] = ()
     versions: Tuple[int, ...] = ()
     grids: List[Tuple[int, int]] = field(default_factory=list)
+
+    def follows(self, other: 'Call') -> bool:
+        """Whether it read what another call returned, and nothing else."""
+        inputs, outputs = self.inputs, other.outputs
+        return len(inputs) == len(outputs) == 1 and inputs[0] is outputs[0]
 
     @property
     def parameters(self) -> List[nn.Parameter]:
@@ -92,6 +108,7 @@ class Probe:
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self._names[module], module)
+        call.inputs = tuple(tensors_of((args, kwargs)))
         call.grids = list(_pairs((args, kwargs)))
         self._counts[module] += 1
         self._open[-1].children.append(call)

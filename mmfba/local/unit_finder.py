@@ -93,7 +93,7 @@ def find_units(probe: Probe) -> Anatomy:
         Unit(
             name=name,
             end=piece.end.name,
-            parts=tuple(part.name for part in piece.parts),
+            runs=_runs(piece.parts),
             parameters=tuple(dict.fromkeys(_parameters(piece))),
             feature=feature,
             skips=tuple(_makers(probe, piece)),
@@ -220,6 +220,16 @@ def _choose_cuttable(
 def _makers(probe: Probe, piece: _Piece) -> List[str]:
     makers = map(probe.maker, piece.skips)
     return sorted(maker.name for maker in makers if maker is not None)
+
+
+def _runs(parts: Sequence[Call]) -> Tuple[Tuple[str, ...], ...]:
+    runs: List[List[str]] = []
+    for before, part in zip([None, *parts], parts):
+        if before is not None and part.follows(before):
+            runs[-1].append(part.name)
+        else:
+            runs.append([part.name])
+    return tuple(map(tuple, runs))
 
 
 def _parameters(piece: _Piece) -> Iterator[str]:

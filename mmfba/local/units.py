@@ -18,8 +18,8 @@ class Unit:
         name (str): Dotted name of its last module but norms and the like;
             ``stem`` for what comes before the first block.
         end (str): Name of the module whose output is the unit's.
-        parts (tuple[str]): Names of its modules, in the order in which they
-            run.
+        runs (tuple[tuple[str]]): Names of its modules, in the order in which
+            they run. Those of a run read the one before and nothing else.
         parameters (tuple[str]): Names of their parameters.
         feature (FeatureSpec): What is known of its output.
         skips (tuple[str]): Modules whose output runs past the unit's end, to
@@ -31,7 +31,7 @@ class Unit:
 
     name: str
     end: str
-    parts: Tuple[str, ...]
+    runs: Tuple[Tuple[str, ...], ...]
     parameters: Tuple[str, ...]
     feature: FeatureSpec
     skips: Tuple[str, ...] = ()

@@ -107,7 +107,9 @@ def test_what_has_to_be_detached(network, stops, skips, aside, closed):
 @pytest.mark.parametrize('network', [Pyramid(), LongSkip(), Tokens()])
 def test_every_parameter_has_one_owner_and_no_gradient_crosses(network):
     network = network.double()
-    cuttable = [u.name for u in find_units(probe(network, [32])).units if u.cuttable]
+    cuttable = [
+        u.name for u in find_units(probe(network, [32])).units if u.cuttable
+    ]
     owners = cut(network, cuttable[:3])
     names = {name for name, _ in network.named_parameters()}
     assert sum(map(len, owners.owned)) == len(set().union(*owners.owned))
@@ -133,7 +135,9 @@ def test_every_parameter_has_one_owner_and_no_gradient_crosses(network):
 @pytest.mark.parametrize('network', [Pyramid(), LongSkip(), Tokens()])
 def test_immediate_equals_summed_bit_for_bit(network):
     network = network.double()
-    cuttable = [u.name for u in find_units(probe(network, [32])).units if u.cuttable]
+    cuttable = [
+        u.name for u in find_units(probe(network, [32])).units if u.cuttable
+    ]
     cuts = cut(network, cuttable[:3]).cuts
     now, outputs = step(network, cuts)
     later, same = step(network, cuts, immediate=False)

@@ -26,7 +26,17 @@ def test_blocks_are_units_and_what_comes_before_is_the_stem():
         'stages.2.1',
     ]
     assert units[0].end == 'relu'
-    assert [u.feature.channels for u in units] == [4, 4, 4, 8, 8, 8, 16, 16, 16]
+    assert [u.feature.channels for u in units] == [
+        4,
+        4,
+        4,
+        8,
+        8,
+        8,
+        16,
+        16,
+        16,
+    ]
     assert [u.feature.stride for u in units] == [2, 2, 2, 4, 4, 4, 8, 8, 8]
     assert [u.stage for u in units] == [0, 1, 1, 2, 2, 2, 3, 3, 3]
     # Neither behind single layers nor behind the last unit.
@@ -104,7 +114,8 @@ def test_a_block_whose_residual_path_is_missing_is_a_block_too():
             super().__init__(channels)
             self.residual = residual
             self.layers = nn.Sequential(
-                nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
+                nn.Conv2d(channels, channels, 1),
+                nn.Conv2d(channels, channels, 1),
             )
 
         def forward(self, x):
