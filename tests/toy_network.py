@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmfba.local import ImageWise
-from mmfba.local.local_learner import LocalLearner, Trained
+from mmfba.local.local_learner import LocalLearner
 from mmfba.local.ownership import find_owners
 from mmfba.local.probe import probe
+from mmfba.local.trained import Trained
 from mmfba.local.unit_finder import find_units
 
 NAMES = ('stem', 'a', 'b', 'c')
@@ -112,8 +113,10 @@ class Model(nn.Module):
         anatomy = find_units(seen)
         units = anatomy.units
         cut = [units[stop - 1] for _, stop in modules[:-1]]
+        owners = find_owners(seen, cut)
+        self.owned = owners.owned
         self.learner = LocalLearner(
-            find_owners(seen, cut),
+            owners.cuts,
             anatomy.features,
             [unit.name for unit in cut],
             last_reader,
@@ -137,7 +140,7 @@ class Model(nn.Module):
 
     def loss(self, inputs, targets, main_loss=None):
         """What local learning returns; local backwards run inside."""
-        trained = Trained(self, self.net, self.aux, targets, {})
+        trained = Trained(self, self.net, self.owned, self.aux, targets)
         main_loss = main_loss or (lambda f: self.main_loss(f, targets))
         return self.learner.run(
             trained,

@@ -7,7 +7,7 @@ from typing import Sequence, Tuple
 
 from torch import Tensor
 
-from .probe import Call, tensors_of
+from .call import Call, tensors_of
 
 INPUT = 'input'
 """Name under which the feature bank holds the network's input image."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from .probe import tensors_of
+from .call import tensors_of
 
 
 @dataclass(frozen=True)

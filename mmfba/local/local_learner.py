@@ -1,18 +1,7 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Set,
-)
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +10,6 @@ from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .features import INPUT, FeatureSpec
 from .interception import Cuts, Interception
-from .isolation import check_isolation
 from .lending import Borrower, in_many_processes
 from .losses import (
     log_values,
@@ -29,32 +17,11 @@ from .losses import (
     sum_losses,
     weigh_losses,
 )
-from .ownership import Ownership
 from .replacement import replaced
 from .statistics import frozen_statistics
+from .trained import Trained
 
 Losses = Dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What one training step trains; it lives as long as the step.
-
-    Args:
-        model (nn.Module): The whole model.
-        network (nn.Module): What is cut: its backbone or generator.
-        auxiliaries (Sequence[nn.Module]): The auxiliary network of each local
-            module but the last.
-        targets (Any): What all losses are computed from.
-        forwards (Mapping[nn.Module, Callable]): Modules of the network that
-            run another forward, to the same effect, in this step.
-    """
-
-    model: nn.Module
-    network: nn.Module
-    auxiliaries: Sequence[nn.Module]
-    targets: Any
-    forwards: Mapping[nn.Module, Callable[..., Any]]
 
 
 class LocalLearner(Borrower):
@@ -69,10 +36,9 @@ class LocalLearner(Borrower):
     of the model, is independent.
 
     Args:
-        ownership (Ownership): Where the network is cut, and which parameters
-            each local module trains.
+        cuts (Cuts): Where the network is cut.
         features (Mapping[str, FeatureSpec]): The network's features by name.
-        cuts (Sequence[str]): Names of the features at the cuts.
+        ends (Sequence[str]): Names of the features at the cuts.
         last_reader (Mapping[str, int]): See :class:`FeatureBank`.
         backward (str): ``'immediate'`` runs the backward of each local loss
             at once. ``'summed'`` returns the local losses to be summed by the
@@ -90,9 +56,9 @@ class LocalLearner(Borrower):
 
     def __init__(
         self,
-        ownership: Ownership,
+        cuts: Cuts,
         features: Mapping[str, FeatureSpec],
-        cuts: Sequence[str],
+        ends: Sequence[str],
         last_reader: Mapping[str, int],
         *,
         backward: str = 'immediate',
@@ -100,9 +66,9 @@ class LocalLearner(Borrower):
         loss_weights: Sequence[float] = (),
         chunk: Optional[int] = None,
     ) -> None:
-        self.ownership = ownership
+        self.cuts = cuts
         self.features = dict(features)
-        self.cuts = tuple(cuts)
+        self.ends = tuple(ends)
         self.bank = FeatureBank(last_reader)
         self.backward = backward
         self.timing = timing
@@ -116,7 +82,7 @@ class LocalLearner(Borrower):
     @property
     def num_modules(self) -> int:
         """int: K, the number of trained local modules."""
-        return len(self.cuts) + 1
+        return len(self.ends) + 1
 
     @property
     def needs_backward(self) -> bool:
@@ -148,12 +114,12 @@ class LocalLearner(Borrower):
         self.peak_bank_bytes = 0
 
         def at_cut(index: int, output: Any) -> None:
-            x = self.features[self.cuts[index]].map_of(output, images)
+            x = self.features[self.ends[index]].map_of(output, images)
             logs.update(self._learn(trained, index, x))
             self._note_bank()
             self.bank.cut(index)
             if self.backward == 'immediate':
-                self._module_done(self.parameters(trained, index))
+                self._module_done(trained.parameters(index))
             self._start(index + 1)
 
         with self.bank.step(), replaced(trained.forwards):
@@ -194,29 +160,15 @@ class LocalLearner(Borrower):
             self._check_isolation(trained, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        early = [p for k in range(last) for p in self.parameters(trained, k)]
-        own: List[nn.Parameter] = []
-        if self._by_chunks:  # their backward has run as well
-            known = set(early)
-            own = [
-                p
-                for p in trained.model.parameters()
-                if p.requires_grad and p not in known
-            ]
+        # With chunks the backward of the main loss has run as well.
+        early = trained.early
+        own = trained.late if self._by_chunks else []
         if in_many_processes() and self._reduce is None:
             # DistributedDataParallel reduces what the last backward reaches.
             return reach_with_zero_gradient(losses, [*early, *own])
         # What is returned must have a graph, at least a small one.
         smallest = sorted(own, key=Tensor.numel)[:1]
         return reach_with_zero_gradient(losses, smallest)
-
-    def parameters(self, trained: Trained, index: int) -> List[nn.Parameter]:
-        """Trained parameters of a local module but the last, and of its
-        auxiliary network."""
-        own = dict(trained.network.named_parameters())
-        every = [own[name] for name in self.ownership.owned[index]]
-        every += trained.auxiliaries[index].parameters()
-        return [p for p in dict.fromkeys(every) if p.requires_grad]
 
     def _intercepted(
         self,
@@ -236,7 +188,7 @@ class LocalLearner(Borrower):
             spec = taps[module]
             self.bank.put(spec.name, spec.map_of(output, images))
 
-        cuts = self.ownership.cuts if cuts is None else cuts
+        cuts = self.cuts if cuts is None else cuts
         return Interception(network, cuts, on_cut, tuple(taps), put)
 
     def _fill_bank(self, network: nn.Module, images: Tensor) -> None:
@@ -275,24 +227,8 @@ class LocalLearner(Borrower):
         leaves: Sequence[Tensor] = (),
     ) -> None:
         """Walk the graph of a loss once, at the first step."""
-        if self._isolation_checked:
-            return
-        names = {p: name for name, p in trained.model.named_parameters()}
-        in_network = dict(trained.network.named_parameters())
-        owned: List[Set[Tensor]] = [
-            {in_network[name] for name in own} for own in self.ownership.owned
-        ]
-        if index == self.num_modules - 1:
-            early = set().union(*owned)
-            for auxiliary in trained.auxiliaries:
-                early.update(auxiliary.parameters())
-            allowed = set(names) - early
-            own = set(in_network.values()) - early
-        else:
-            auxiliary, own = trained.auxiliaries[index], owned[index]
-            parts = [auxiliary, *auxiliary.shared_modules]
-            allowed = own.union(*(part.parameters() for part in parts))
-        check_isolation(index, roots, own, allowed.union(leaves), names)
+        if not self._isolation_checked:
+            trained.check_isolation(index, roots, leaves)
 
 
 @contextmanager

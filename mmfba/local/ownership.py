@@ -7,9 +7,10 @@ from typing import FrozenSet, List, Sequence, Set, Tuple
 
 from torch import Tensor
 
+from .call import tensors_of
 from .interception import Cuts, Interception
 from .isolation import graph_leaves
-from .probe import Probe, tensors_of
+from .probe import Probe
 from .units import Unit
 
 

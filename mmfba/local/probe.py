@@ -4,11 +4,9 @@
 import copy
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import (
     Any,
     Container,
-    Iterator,
     List,
     Optional,
     Sequence,
@@ -19,50 +17,7 @@ from typing import (
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(eq=False)
-class Call:
-    """One call of a module.
-
-    Attributes:
-        name (str): Name of the module in the network.
-        module (nn.Module): The module.
-        children (list[Call]): Calls inside it, in order.
-        exit (int): Autograd's sequence number when it returned: nodes made
-            before are smaller.
-        inputs (tuple[Tensor]): The tensors that it was given.
-        outputs (tuple[Tensor]): The tensors that it returned.
-        nodes (tuple): The nodes of the autograd graph that made them.
-        versions (tuple[int]): Of the tensors, when it returned.
-        grids (list[tuple[int, int]]): Pairs of integers among its arguments
-            and results: backbones of tokens hand their map's size on so.
-    """
-
-    name: str
-    module: nn.Module
-    children: List['Call'] = field(default_factory=list)
-    exit: int = -1
-    inputs: Tuple[Tensor, ...] = ()
-    outputs: Tuple[Tensor, ...] = ()
-    nodes: Tuple[Any, ...] = ()
-    versions: Tuple[int, ...] = ()
-    grids: List[Tuple[int, int]] = field(default_factory=list)
-
-    def follows(self, other: 'Call') -> bool:
-        """Whether it read what another call returned, and nothing else."""
-        inputs, outputs = self.inputs, other.outputs
-        return len(inputs) == len(outputs) == 1 and inputs[0] is outputs[0]
-
-    @property
-    def parameters(self) -> List[nn.Parameter]:
-        """list[nn.Parameter]: Of the module."""
-        return list(self.module.parameters())
-
-    def walk(self) -> Iterator['Call']:
-        """Yield this call and all inside, each after those inside it."""
-        for child in self.children:
-            yield from child.walk()
-        yield self
+from .call import Call, pairs_in, tensors_of
 
 
 class Probe:
@@ -109,7 +64,7 @@ class Probe:
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self._names[module], module)
         call.inputs = tuple(tensors_of((args, kwargs)))
-        call.grids = list(_pairs((args, kwargs)))
+        call.grids = list(pairs_in((args, kwargs)))
         self._counts[module] += 1
         self._open[-1].children.append(call)
         self._open.append(call)
@@ -120,7 +75,7 @@ class Probe:
         call.outputs = tuple(tensors_of(out))
         call.nodes = tuple(t.grad_fn for t in call.outputs)
         call.versions = tuple(t._version for t in call.outputs)
-        call.grids += list(_pairs(out))
+        call.grids += list(pairs_in(out))
 
     def _read_graph(self) -> None:
         """For each node when it was made and when it was used last."""
@@ -211,23 +166,24 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     Raises:
         TypeError: If the network runs with none of them.
     """
+    stem = next(
+        m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)
+    )
     errors = []
     for device in ('meta', 'cpu'):
         twin = copy.deepcopy(network).to(device)
         _make_trainable(twin)
-        stem = next(
-            m for m in twin.modules() if isinstance(m, nn.modules.conv._ConvNd)
-        )
-        for size in sizes:
-            images = torch.ones(
-                (2, stem.in_channels, size, size),
-                dtype=stem.weight.dtype,
-                device=device,
-            )
-            try:
-                return Probe(twin, images)
-            except Exception as error:
-                errors.append(f'{size} pixels, {device}: {error}')
+        # Some networks fold pixels into channels before their first conv.
+        for channels in dict.fromkeys((stem.in_channels, 3)):
+            for size in sizes:
+                shape = (2, channels, size, size)
+                images = torch.ones(
+                    shape, dtype=stem.weight.dtype, device=device
+                )
+                try:
+                    return Probe(twin, images)
+                except Exception as error:
+                    errors.append(f'{shape} on {device}: {error}')
     raise TypeError(
         f'{type(network).__name__} cannot be probed, so that its units are '
         f'unknown: {errors[0]}'
@@ -242,26 +198,3 @@ def _make_trainable(network: nn.Module) -> None:
             module.with_cp = False
     for parameter in network.parameters():
         parameter.requires_grad_(True)
-
-
-def tensors_of(obj: Any) -> Iterator[Tensor]:
-    """Yield the tensors in nested lists, tuples and dicts."""
-    if isinstance(obj, Tensor):
-        yield obj
-    elif isinstance(obj, (list, tuple)):
-        for item in obj:
-            yield from tensors_of(item)
-    elif isinstance(obj, dict):
-        yield from tensors_of(list(obj.values()))
-
-
-def _pairs(obj: Any) -> Iterator[Tuple[int, int]]:
-    """Yield the pairs of integers in the same."""
-    if isinstance(obj, dict):
-        obj = list(obj.values())
-    if isinstance(obj, (list, tuple)):
-        if len(obj) == 2 and all(type(i) is int for i in obj):
-            yield tuple(obj)
-        else:
-            for item in obj:
-                yield from _pairs(item)

@@ -12,8 +12,9 @@ from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from .call import Call
 from .features import FeatureSpec, spec_of
-from .probe import Call, Probe
+from .probe import Probe
 from .units import Anatomy, Unit
 
 INERT = (

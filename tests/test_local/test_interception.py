@@ -3,9 +3,10 @@ import pytest
 import torch
 from toy_networks import LongSkip, Pyramid, Sometimes, Tokens
 
+from mmfba.local.call import tensors_of
 from mmfba.local.interception import Interception
 from mmfba.local.ownership import find_owners
-from mmfba.local.probe import probe, tensors_of
+from mmfba.local.probe import probe
 from mmfba.local.unit_finder import find_units
 
 IMAGES = torch.rand(

@@ -286,7 +286,7 @@ def test_main_head_that_reads_only_earlier_features():
 def test_graphs_are_walked_at_the_first_step_only(monkeypatch):
     walked = []
     monkeypatch.setattr(
-        'mmfba.local.local_learner.check_isolation',
+        'mmfba.local.trained.check_isolation',
         lambda index, *args: walked.append(index),
     )
     model = arm('single units')
