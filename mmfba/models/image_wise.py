@@ -62,7 +62,7 @@ class ImageWiseHeadLoss:
         if len(samples) == len(self.data_samples):
             return losses
         if self._normalisers is None:
-            find = NORMALISERS[_definer(self.head, 'loss_by_feat')]
+            find = NORMALISERS[definer(self.head, 'loss_by_feat')]
             with torch.no_grad():
                 self._normalisers = find(
                     self.head, features, self.data_samples
@@ -109,12 +109,12 @@ def check_image_wise_head(head: nn.Module) -> None:
     Raises:
         ValueError: It names the head and the reason.
     """
-    family = _definer(head, 'loss_by_feat')
+    family = definer(head, 'loss_by_feat')
     name = type(head).__name__
     if (
         family not in NORMALISERS
-        or _definer(head, 'get_targets') != family
-        or _definer(head, 'loss') != 'BaseDenseHead'
+        or definer(head, 'get_targets') != family
+        or definer(head, 'loss') != 'BaseDenseHead'
     ):
         _refuse(
             f'{name} computes its loss in a way of its own; known are heads '
@@ -182,7 +182,7 @@ def check_no_ghost_bn(modules: Iterable[nn.Module]) -> None:
         )
 
 
-def _definer(obj: Any, method: str) -> str:
+def definer(obj: Any, method: str) -> str:
     """Name of the class that defines a method of ``obj``."""
     return next(
         (c.__name__ for c in type(obj).__mro__ if method in vars(c)), ''

@@ -16,6 +16,7 @@ from ..image_wise import (
 )
 from ..local_model import LocalModel
 from ..options import LocalLearningOptions
+from ..shared_assigner import assigned_once
 
 HEAD = dict(type='mmfba.TaskHead', mode='slim')
 FPN_AUXILIARY = dict(
@@ -109,7 +110,8 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         Returns:
             dict: Losses of the head and values of the local losses.
         """
-        return self.local_loss(batch_inputs, batch_data_samples)
+        with assigned_once(self.bbox_head):
+            return self.local_loss(batch_inputs, batch_data_samples)
 
     def main_loss(
         self, features: tuple, data_samples: List[Any]
