@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from mmfba.type_name import type_name
+
 from .image_wise import samples_at_random
 
 # Their result depends on priors and ground truth alone.
@@ -66,7 +68,7 @@ def share_assigner(main: nn.Module, head: nn.Module) -> None:
     """
     assigner = getattr(main, 'assigner', None)
     # Samplers may add to what was assigned.
-    if type(assigner).__name__ in SHARED and not samples_at_random(main):
+    if type_name(type(assigner)) in SHARED and not samples_at_random(main):
         main.assigner = assigner = SharedAssigner(assigner)
     if isinstance(assigner, SharedAssigner):
         head.assigner = assigner
