@@ -9,7 +9,7 @@ from mmdet.models.losses import FocalLoss as PlainFocalLoss
 from mmdet.models.task_modules import MaxIoUAssigner
 from mmengine.model import PretrainedInit
 
-from mmfba.models import SLMNeck
+from mmfba.models.auxiliary import TaskHead
 from mmfba.models.auxiliary.initialization import init_cfg_like
 
 
@@ -17,17 +17,12 @@ def _shapes(model):
     return {k: v.shape for k, v in model.local_aux.state_dict().items()}
 
 
-@pytest.mark.parametrize(
-    'kind', [SLMNeck, 'mmfba.models.auxiliary.necks.slm_neck.SLMNeck']
-)
+@pytest.mark.parametrize('kind', [TaskHead, 'mmfba.models.TaskHead'])
 def test_options_are_merged_over_defaults_of_the_same_type(kind):
+    """By default it is a copy, in its own defaults slim."""
     models = [
-        build(
-            'classification',
-            num_modules=3,
-            auxiliary=dict(neck=dict(type=neck, fusion='add')),
-        )
-        for neck in ('mmfba.SLMNeck', kind)
+        build('classification', num_modules=3, auxiliary=dict(head=head))
+        for head in (dict(mode='copy'), dict(type=kind))
     ]
     expected, found = map(_shapes, models)
     assert found == expected
