@@ -27,6 +27,7 @@ from mmfba.engine.command_line import (
 )
 from mmfba.engine.processes import several_processes
 from mmfba.engine.user_errors import one_line_errors
+from mmfba.type_name import type_name
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -76,7 +77,7 @@ def _draw(cfg: Config, show: bool, out_dir: Optional[str]) -> None:
     # path, once more at every batch.
     out_dir = out_dir and osp.abspath(out_dir)
     hook = (cfg.get('default_hooks') or {}).get('visualization', {})
-    kind = str(hook.get('type')).split('.')[-1]
+    kind = type_name(hook.get('type'))
     if kind == 'DetVisualizationHook':
         hook.update(draw=True, show=show, test_out_dir=out_dir)
     elif kind == 'VisualizationHook':
@@ -85,7 +86,7 @@ def _draw(cfg: Config, show: bool, out_dir: Optional[str]) -> None:
         raise ValueError(
             '--show and --show-dir need DetVisualizationHook (mmdet) or '
             'VisualizationHook (mmpretrain) as default_hooks.visualization, '
-            f'but the config has {hook.get("type")!r}. Configs of mmagic draw '
+            f'but the config has {kind!r}. Configs of mmagic draw '
             'by themselves where custom_hooks has BasicVisualizationHook.'
         )
 
@@ -94,7 +95,7 @@ def _use_tta(cfg: Config) -> None:
     missing = [k for k in ('tta_model', 'tta_pipeline') if k not in cfg]
     if missing:
         raise ValueError(f'--tta needs {missing} in the config.')
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.model = ConfigDict(cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 

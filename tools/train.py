@@ -21,6 +21,7 @@ from mmfba.engine.command_line import (
 )
 from mmfba.engine.processes import several_processes
 from mmfba.engine.user_errors import one_line_errors
+from mmfba.type_name import type_name
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -76,7 +77,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 def _use_amp(optim_wrapper: ConfigDict) -> None:
     # Without `optimizer` it is a dict of several wrappers, with no own type.
     default = 'OptimWrapper' if 'optimizer' in optim_wrapper else None
-    kind = optim_wrapper.get('type', default)
+    kind = type_name(optim_wrapper.get('type', default))
     if kind not in AMP_TYPES and kind not in AMP_TYPES.values():
         raise ValueError(
             f'--amp works with optim_wrapper.type in '
@@ -126,7 +127,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     )
     stock = dict(type='CheckpointHook', interval=1)  # the Runner's default
     hook = cfg.default_hooks.get('checkpoint', stock)
-    if hook and hook.get('type') == stock['type']:
+    if hook and type_name(hook.get('type')) == stock['type']:
         cfg.default_hooks.checkpoint = dict(
             hook, type='mmfba.AtomicCheckpointHook'
         )

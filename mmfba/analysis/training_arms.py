@@ -7,6 +7,8 @@ from typing import Callable, Dict, Tuple
 
 from mmengine.config import Config, ConfigDict
 
+from mmfba.type_name import type_name
+
 TUNED = 'balanced+chunk+checkpoint'
 NUMBERED = dict(accum=True, k=True, micro=True, width=True)
 NUMBERED.update(chunk=False, checkpoint=False)
@@ -71,8 +73,8 @@ def describe_tokens() -> str:
 def _cp(cfg: Config, *_) -> None:
     if 'backbone' not in cfg.model:
         raise ValueError(
-            f"arm cp: {cfg.model.type} has no backbone with upstream's "
-            "with_cp: use 'checkpoint'"
+            f'arm cp: {type_name(cfg.model.type)} has no backbone with '
+            "upstream's with_cp: use 'checkpoint'"
         )
     if cfg.model.local_learning.get('num_modules') != 1:
         raise ValueError(

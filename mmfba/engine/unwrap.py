@@ -8,7 +8,7 @@ from torch import nn
 
 from mmfba.models.local_model import LocalModel
 
-from .plain_config import LOCAL_MODELS
+from .plain_config import LOCALISABLE
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:
@@ -39,8 +39,7 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
     if found is None:
         raise TypeError(
             f'{key}: the model {type(unwrap(model)).__name__} does no local '
-            f'learning: {remedy}, or set model.type to one of '
-            f'{list(LOCAL_MODELS)}'
+            f'learning: {remedy}, or {LOCALISABLE}'
         )
     return found
 

@@ -20,6 +20,7 @@ from .taps import (
     last_readers,
     readable,
 )
+from .unexpected_keys import check_keys
 
 AUXILIARY = 'local_aux'
 """The auxiliary networks' name in the model, and prefix of their weights."""
@@ -50,6 +51,10 @@ class LocalModel:
     local_aux: nn.ModuleList
     local_backbone: nn.Module
     """What is cut into local modules."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        check_keys(self, super().__init__, kwargs)
+        super().__init__(*args, **kwargs)
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
         """Cut the backbone and build the auxiliary networks.
@@ -144,8 +149,7 @@ class LocalModel:
 
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
-        chain = self.make_chain()
-        step = Step(self, chain, self.local_aux, targets)
+        step = Step(self, self.make_chain(), self.local_aux, targets)
         return self.learner.run(step, inputs)
 
     def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
@@ -237,9 +241,8 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
 
 
 def _forked_random_state():
-    devices = (
-        [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    )
+    on_gpu = torch.cuda.is_available()
+    devices = [torch.cuda.current_device()] if on_gpu else []
     return torch.random.fork_rng(devices=devices)
 
 

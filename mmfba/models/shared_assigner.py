@@ -7,6 +7,8 @@ from unittest.mock import patch
 
 from torch import nn
 
+from mmfba.type_name import type_name
+
 from .image_wise import definer, samples_at_random
 
 # Their result depends on priors and ground truth alone.
@@ -81,7 +83,7 @@ def _can_share(head: nn.Module) -> bool:
     """Whether copies of a head with other weights have the same targets."""
     assigner = getattr(head, 'assigner', None)
     return (
-        type(assigner).__name__ in SHARED
+        type_name(type(assigner)) in SHARED
         # It would move boxes at random.
         and not getattr(assigner, 'perm_repeat_gt_cfg', None)
         # Samplers may add to what was assigned.

@@ -9,10 +9,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import LoggerHook
+from mmengine.hooks import CheckpointHook, LoggerHook
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from run_tool import load_tool, run_tool
 from tiny_configs import CLASSIFICATION, DETECTION, EDITING
 from tiny_data import write_cifar10, write_coco, write_div2k
+
+from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 
 
 def _metrics(work_dir):
@@ -97,12 +100,14 @@ def test_train_defaults():
     hook = cfg.default_hooks.checkpoint
     assert hook == dict(type='mmfba.AtomicCheckpointHook', interval=1)
 
-    stock = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2))
-    hook = _merged('train', dict(default_hooks=stock)).default_hooks.checkpoint
-    assert hook == dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+    ours = dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+    for kind in ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook):
+        stock = dict(checkpoint=dict(type=kind, max_keep_ckpts=2))
+        cfg = _merged('train', dict(default_hooks=stock))
+        assert cfg.default_hooks.checkpoint == ours
 
     mine = dict(plain_checkpoint=dict(type='Mine'))
-    for hook in (None, dict(type='Mine')):
+    for hook in (None, dict(type='Mine'), dict(type='my.CheckpointHook')):
         mine = dict(mine, checkpoint=hook)
         cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
         assert cfg.default_hooks == mine and cfg.work_dir == 'w'
@@ -141,6 +146,10 @@ OUR_AMP = 'mmfba.AmpLocalLearningOptimWrapper'
     [
         (dict(), 'AmpOptimWrapper'),
         (dict(type='OptimWrapper'), 'AmpOptimWrapper'),
+        (dict(type=OptimWrapper), 'AmpOptimWrapper'),
+        (dict(type='mmengine.optim.OptimWrapper'), 'AmpOptimWrapper'),
+        (dict(type=AmpOptimWrapper), 'AmpOptimWrapper'),
+        (dict(type=LocalLearningOptimWrapper), OUR_AMP),
         (dict(type='AmpOptimWrapper'), 'AmpOptimWrapper'),
         (dict(type=OURS), OUR_AMP),
         (dict(type=OUR_AMP), OUR_AMP),

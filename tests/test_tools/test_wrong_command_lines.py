@@ -167,6 +167,12 @@ COMMANDS = [
         'bbox_head.num_classes=4, .* has 80 classes.*set num_classes=80',
     ),
     (
+        'train det.py --cfg-options '
+        'train_dataloader.dataset.metainfo.classes=cat '
+        'train_dataloader.dataset.filter_cfg.filter_empty_gt=False',
+        r"classes='cat' is a string.* 3 classes.*classes=\('cat',\)",
+    ),
+    (
         'train cls.py --auto-scale-lr',
         '--auto-scale-lr needs .*base_batch_size',
     ),
@@ -179,7 +185,10 @@ COMMANDS = [
     (f'train cls.py {DATASET}split=tran', "one of .*'train'.*'tran'"),
     (f'train det.py {DATASET}ann_file=none.json', 'No such .*none.json'),
     (f'train det.py {DATASET}data_prefix.img=none', 'No such .*none/0+1.jpg'),
-    (f'train det.py {DATASET}ann_file=no_images.json', 'no_images.*no image'),
+    (
+        f'train det.py {DATASET}ann_file=no_images.json',
+        'no_images.*no image.*metainfo.classes',
+    ),
     (
         f'train det.py {DATASET}ann_file=no_boxes.json',
         'no_boxes.*without a box',

@@ -111,7 +111,8 @@ class FeatureBankHook(Hook):
         Raises:
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
-            ValueError: If the data have more classes than the head.
+            ValueError: If the data have more classes than the head, or a
+                string for them.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
@@ -201,6 +202,12 @@ def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:
 
 def _check_num_classes(model: LocalModel, dataset: Any) -> None:
     classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+    if isinstance(classes, str):
+        raise ValueError(
+            f"the data set's metainfo.classes={classes!r} is a string, which "
+            f'stands for {len(classes)} classes of a letter each: write a '
+            f'tuple, with a comma: classes=({classes!r},)'
+        )
     for name in ('head', 'bbox_head'):
         given = getattr(getattr(model, name, None), 'num_classes', None)
         if isinstance(given, int) and given < len(classes):

@@ -25,7 +25,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
     """An image classifier of mmpretrain trained by local learning.
 
     Args:
-        backbone (dict): Config of the backbone.
+        backbone (dict | nn.Module): The backbone or its config.
         neck (dict, optional): Config of the neck. Defaults to None.
         head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
@@ -49,12 +49,13 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        self._head_cfgs = copy.deepcopy((neck, head))
-        self.init_local_learning(
-            LocalLearningOptions.from_config(
-                local_learning or {}, DEFAULT_AUXILIARY
-            )
+        options = LocalLearningOptions.from_config(
+            local_learning or {}, DEFAULT_AUXILIARY
         )
+        if options.num_modules != 1:
+            _check_configs(neck=neck, head=head)
+        self._head_cfgs = copy.deepcopy((neck, head))
+        self.init_local_learning(options)
 
     def main_model(self) -> MainModel:
         chain = self.make_chain()
@@ -94,3 +95,13 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         if self.with_neck:
             features = self.neck(features)
         return self.head.loss(features, data_samples)
+
+
+def _check_configs(**parts: Any) -> None:
+    for key, part in parts.items():
+        if isinstance(part, nn.Module):
+            raise ValueError(
+                f'model.{key} is a {type(part).__name__} that has been built, '
+                'and auxiliary networks are built like it, from its config: '
+                'write it as a dict; the backbone alone may be a module'
+            )

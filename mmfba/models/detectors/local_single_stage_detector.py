@@ -7,6 +7,7 @@ from mmdet.registry import MODELS as MMDET_MODELS
 from torch import Tensor, nn
 
 from mmfba.registry import MODELS
+from mmfba.type_name import type_name
 
 from ..auxiliary import MainModel
 from ..image_wise import (
@@ -144,6 +145,6 @@ def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:
 def _default_auxiliary(neck: Optional[Dict[str, Any]]) -> Dict[str, Any]:
     if not neck:
         return NO_NECK_AUXILIARY
-    if neck['type'].split('.')[-1] == 'FPN':
+    if type_name(neck['type']) == 'FPN':
         return FPN_AUXILIARY
     return OTHER_NECKS_AUXILIARY

@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 from torch import nn
 
 from mmfba.registry import MODELS
+from mmfba.type_name import type_name
 
 from ...shared_assigner import share_assigner
 from ..unit_spec import UnitSpec
@@ -80,8 +81,9 @@ def TaskHead(
         for key in slim:
             if not _accepts(type(main.head_module), key):
                 raise ValueError(
-                    f"auxiliary.head.mode='slim': {main.head['type']} has no "
-                    f"{key!r}: use mode='copy'"
+                    f"auxiliary.head.mode='slim': "
+                    f'{type_name(main.head["type"])} has no {key!r}: use '
+                    "mode='copy'"
                 )
         cfg.update(slim)
     if levels is not None:
@@ -95,12 +97,13 @@ def TaskHead(
 def _keep_levels(cfg: Dict[str, Any], levels: slice) -> None:
     generator = cfg.get('anchor_generator', {})
     assigner = (cfg.get('train_cfg') or {}).get('assigner', {})
-    if 'strides' not in generator or assigner.get('type') != 'MaxIoUAssigner':
+    kind = type_name(assigner.get('type'))
+    if 'strides' not in generator or kind != 'MaxIoUAssigner':
         raise ValueError(
             'auxiliary.neck.type: this auxiliary neck makes some levels '
-            f'only, and {cfg["type"]} has no anchors with a MaxIoUAssigner, '
-            'of which the others could be left out: choose another '
-            'auxiliary.neck'
+            f'only, and {type_name(cfg["type"])} has no anchors with a '
+            'MaxIoUAssigner, of which the others could be left out: choose '
+            'another auxiliary.neck'
         )
     for key in ('strides', 'base_sizes', 'centers'):
         if isinstance(generator.get(key), (list, tuple)):

@@ -3,6 +3,8 @@ from typing import Any, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
+from mmfba.type_name import type_name
+
 from ...image_wise import check_no_batch_norm
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck, Features
@@ -35,7 +37,7 @@ class PyramidNeck(AuxiliaryNeck):
             raise ValueError(
                 'auxiliary.neck.type: this auxiliary neck copies the neck of '
                 f'a detector, the neck of the main network is '
-                f'{main.get("type")}: choose another auxiliary.neck'
+                f'{type_name(main.get("type"))}: choose another auxiliary.neck'
             )
         width = main['out_channels']
         self.out_channels = out_channels or min(width, max(32, width // 8))
@@ -43,7 +45,7 @@ class PyramidNeck(AuxiliaryNeck):
     @property
     def main_is_fpn(self) -> bool:
         """bool: Whether the main network's neck is an FPN."""
-        return self.main_neck['type'].split('.')[-1] == 'FPN'
+        return type_name(self.main_neck['type']) == 'FPN'
 
     def copy_main_neck(
         self, spec: UnitSpec, channels: Sequence[int], **options: Any

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mmfba.local import POOLED, FeatureBank
 from mmfba.registry import MODELS
+from mmfba.type_name import type_name
 
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck
@@ -40,8 +41,9 @@ class SLMNeck(AuxiliaryNeck):
         if 'in_channels' in (spec.main.neck or {}):
             raise ValueError(
                 'auxiliary.neck.type=mmfba.SLMNeck returns one feature, but '
-                f'the head reads the levels of {spec.main.neck["type"]}: use '
-                'mmfba.SLMFPN or mmfba.SLMLevel'
+                'the head reads the levels of '
+                f'{type_name(spec.main.neck["type"])}: use mmfba.SLMFPN or '
+                'mmfba.SLMLevel'
             )
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
