@@ -150,7 +150,8 @@ def _unknown_type(name: str, kind: str) -> str:
     for node in map(vars(registry).get, registry.__all__):
         for scope, child in node.parent.children.items():
             prefix = 'mmfba.' if scope == 'mmfba' else ''
-            names.update(prefix + known for known in child.module_dict)
+            known = (*child.module_dict, *getattr(child, 'optional', ()))
+            names.update(prefix + cls for cls in known)
         names.update(node.parent.module_dict)
     near = difflib.get_close_matches(name, sorted(names), 3, 0.75)
     hint = (
