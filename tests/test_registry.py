@@ -12,37 +12,40 @@ from mmfba.registry import MODELS
 SCRIPT = """
 import json, sys
 from mmengine.config import Config
-from mmfba.engine.plain_config import plain_config
-from mmfba.models.build_model import build_model
+from mmengine.registry import MODELS, DefaultScope
 
-cfg = Config.fromfile(sys.argv[1])
 imported = []
-for part in (plain_config(cfg), cfg):
-    build_model(part)
-    libraries = {'mmpretrain', 'mmdet', 'mmagic'} & set(sys.modules)
-    imported.append(sorted(libraries))
+for name in sys.argv[1:]:
+    cfg = Config.fromfile(name)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        MODELS.build(cfg.model)
+    found = {'mmpretrain', 'mmdet', 'mmagic', 'mmfba'} & set(sys.modules)
+    imported.append(sorted(found))
 print(json.dumps(imported))
 """
 CONFIGS = dict(
-    mmdet='fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes',
-    mmpretrain='fba-k4_resnet50_8xb32_in1k',
-    mmagic='fba-k4_edsr_x2c64b16_1xb16-300k_div2k',
+    mmdet='retinanet/retinanet_r50_fpn_1x_coco',
+    mmpretrain='resnet/resnet50_8xb32_in1k',
+    mmagic='edsr/edsr_x2c64b16_1xb16-300k_div2k',
 )
 
 
 @pytest.mark.parametrize('library', CONFIGS)
-def test_a_local_model_imports_what_the_plain_one_does(library):
+def test_a_local_model_imports_what_the_plain_one_does(library, tmp_path):
     """mmdet and mmpretrain import each other where both are installed."""
-    config = f'configs/fba/{CONFIGS[library]}.py'
+    name = CONFIGS[library]
+    stock = tmp_path / 'stock.py'
+    stock.write_text(f"_base_ = '{library}::{name}.py'")
+    ours = f'configs/fba/fba-k4_{name.split("/")[1]}.py'
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', SCRIPT, config],
+        [sys.executable, '-W', 'ignore', '-c', SCRIPT, stock, ours],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     plain, local = json.loads(done.stdout.splitlines()[-1])
-    assert library in plain and local == plain
+    assert library in plain and local == sorted([*plain, 'mmfba'])
     assert library == 'mmagic' or 'mmagic' not in local
 
 
