@@ -4,24 +4,17 @@
 import argparse
 import os
 from contextlib import ExitStack
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
-
-from mmfba.engine.checkpoint_files import (
-    check_checkpoint,
-    checkpoint_loading,
-    last_whole_checkpoint,
-)
 from mmfba.engine.command_line import (
     add_run_arguments,
     merge_run_arguments,
     read_config,
 )
-from mmfba.engine.processes import several_processes
-from mmfba.engine.user_errors import one_line_errors
 from mmfba.type_name import type_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -74,7 +67,7 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def _use_amp(optim_wrapper: ConfigDict) -> None:
+def _use_amp(optim_wrapper: 'ConfigDict') -> None:
     # Without `optimizer` it is a dict of several wrappers, with no own type.
     default = 'OptimWrapper' if 'optimizer' in optim_wrapper else None
     kind = type_name(optim_wrapper.get('type', default))
@@ -87,7 +80,7 @@ def _use_amp(optim_wrapper: ConfigDict) -> None:
     optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+def merge_args(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write the command line's settings into the config.
 
     Args:
@@ -133,7 +126,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         )
 
 
-def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
+def choose_checkpoint(cfg: 'Config', trust: bool) -> Optional[str]:
     """Look at the checkpoint that training begins with.
 
     Args:
@@ -147,6 +140,11 @@ def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
     Raises:
         ValueError: If the file is no checkpoint.
     """
+    from mmfba.engine.checkpoint_files import (
+        check_checkpoint,
+        last_whole_checkpoint,
+    )
+
     note = None
     if cfg.get('resume') and cfg.get('load_from') is None:
         cfg.load_from, note = last_whole_checkpoint(cfg.work_dir)
@@ -163,6 +161,11 @@ def main(argv=None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
+    from mmfba.engine.build_runner import build_runner
+    from mmfba.engine.checkpoint_files import checkpoint_loading
+    from mmfba.engine.processes import several_processes
+    from mmfba.engine.user_errors import one_line_errors
+
     with ExitStack() as processes:
         trust = args.trust_checkpoint
         with one_line_errors(), checkpoint_loading(trust):
@@ -170,7 +173,7 @@ def main(argv=None) -> None:
             merge_args(cfg, args)
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))
-            runner = Runner.from_cfg(cfg)
+            runner = build_runner(cfg)
         if note:
             runner.logger.info(note)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))

@@ -3,9 +3,10 @@
 
 import copy
 import re
-from typing import Callable, Dict, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Tuple
 
-from mmengine.config import Config, ConfigDict
+if TYPE_CHECKING:  # --help lists the tokens, and needs no torch for that
+    from mmengine.config import Config, ConfigDict
 
 from mmfba.type_name import type_name
 
@@ -16,8 +17,8 @@ NUMBERED.update(chunk=False, checkpoint=False)
 
 
 def make_arm(
-    cfg: Config, arm: str, batch_size: int, shape: Tuple[int, int]
-) -> Config:
+    cfg: 'Config', arm: str, batch_size: int, shape: Tuple[int, int]
+) -> 'Config':
     """The config of an arm.
 
     Args:
@@ -70,7 +71,7 @@ def describe_tokens() -> str:
     return ', '.join([*names, f'tuned (={TUNED})'])
 
 
-def _cp(cfg: Config, *_) -> None:
+def _cp(cfg: 'Config', *_) -> None:
     if 'backbone' not in cfg.model:
         raise ValueError(
             f'arm cp: {type_name(cfg.model.type)} has no backbone with '
@@ -84,20 +85,20 @@ def _cp(cfg: Config, *_) -> None:
     cfg.model.backbone.with_cp = True
 
 
-def _stem(cfg: Config, *_) -> None:
+def _stem(cfg: 'Config', *_) -> None:
     cfg.model.local_learning.lean_stem = True
 
 
-def _checkpoint(cfg: Config, count: int, *_) -> None:
+def _checkpoint(cfg: 'Config', count: int, *_) -> None:
     chosen = list(range(count)) if count else True
     cfg.model.local_learning.checkpoint = chosen
 
 
-def _chunk(cfg: Config, size: int, *_) -> None:
+def _chunk(cfg: 'Config', size: int, *_) -> None:
     cfg.model.local_learning.chunk = size or 1
 
 
-def _num_modules(cfg: Config, count: int, *_) -> None:
+def _num_modules(cfg: 'Config', count: int, *_) -> None:
     options = cfg.model.local_learning
     if isinstance(options.get('partition'), (list, tuple)):
         options.pop('partition')  # explicit cuts have a K of their own
@@ -105,7 +106,7 @@ def _num_modules(cfg: Config, count: int, *_) -> None:
 
 
 def _balanced(
-    cfg: Config, _: int, batch_size: int, shape: Tuple[int, int]
+    cfg: 'Config', _: int, batch_size: int, shape: Tuple[int, int]
 ) -> None:
     options = cfg.model.local_learning
     cuts = options.get('partition')
@@ -118,25 +119,27 @@ def _balanced(
     )
 
 
-def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
+def _accumulate(cfg: 'Config', count: int, batch_size: int, *_) -> None:
     _check_count('accum', count, batch_size)
     cfg.optim_wrapper.accumulative_counts = count
 
 
-def _level(cfg: Config, *_) -> None:
+def _level(cfg: 'Config', *_) -> None:
     _auxiliary_neck(cfg).type = 'mmfba.SLMLevel'
 
 
-def _width(cfg: Config, percent: int, *_) -> None:
+def _width(cfg: 'Config', percent: int, *_) -> None:
     _auxiliary_neck(cfg).channel_ratio = percent / 100
 
 
-def _auxiliary_neck(cfg: Config) -> ConfigDict:
+def _auxiliary_neck(cfg: 'Config') -> 'ConfigDict':
+    from mmengine.config import ConfigDict
+
     auxiliary = cfg.model.local_learning.setdefault('auxiliary', ConfigDict())
     return auxiliary.setdefault('neck', ConfigDict())
 
 
-def _micro_batches(cfg: Config, count: int, batch_size: int, *_) -> None:
+def _micro_batches(cfg: 'Config', count: int, batch_size: int, *_) -> None:
     _check_count('micro', count, batch_size)
     cfg.model.local_learning.update(micro_batches=[count], ghost_bn=True)
 
@@ -149,7 +152,7 @@ def _check_count(name: str, count: int, batch_size: int) -> None:
         )
 
 
-def _update(cfg: Config, *_) -> None:
+def _update(cfg: 'Config', *_) -> None:
     cfg.optim_wrapper.update_by = 'module'
 
 

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmfba.type_name import type_name
 
+from .build_runner import runner_class
 from .model_wrappers import LocalDistributedDataParallel
 from .plain_config import LOCAL_MODELS
 
@@ -72,12 +73,13 @@ def check_strategy(cfg: Config) -> None:
         cfg (Config): The config.
 
     Raises:
-        ValueError: It names the keys to be removed.
+        ValueError: It names the keys to be removed. A ``runner_type`` that
+            is a subclass of the Runner stays.
     """
-    for key in ('strategy', 'runner_type'):
-        value = cfg.get(key)
-        if value is not None and type_name(value) != 'Runner':
-            _refuse_strategy(f'{key}={value!r}')
+    if cfg.get('strategy') is not None:
+        _refuse_strategy(f'strategy={cfg.strategy!r}')
+    if not issubclass(runner_class(cfg), Runner):
+        _refuse_strategy(f'runner_type={cfg.runner_type!r}')
 
 
 def check_runner(runner: Any) -> None:

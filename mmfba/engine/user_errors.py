@@ -160,7 +160,8 @@ def _unknown_type(name: str, kind: str) -> str:
             continue
         for scope, child in node.children.items():
             prefix = 'mmfba.' if scope == 'mmfba' else ''
-            names.update(prefix + known for known in child.module_dict)
+            known = (*child.module_dict, *getattr(child, 'optional', ()))
+            names.update(prefix + cls for cls in known)
             if child.name == kind and name in child.module_dict and not prefix:
                 homes.add(scope)
         names.update(node.module_dict)

@@ -6,6 +6,7 @@ import logging
 import pickle
 from types import SimpleNamespace
 
+import mmengine.dist
 import pytest
 import torch
 from mmengine.config import Config
@@ -45,6 +46,7 @@ def test_detection(tmp_path):
     )
     predictions = pickle.loads((tmp_path / 'out.pkl').read_bytes())
     assert len(predictions) == 2 and 'pred_instances' in predictions[0]
+    assert not {'gt_instances', 'ignored_instances'} & predictions[0].keys()
     assert len(list((tmp_path / 'pictures').glob('*.jpg'))) == 2
     assert 'coco/bbox_mAP' in _metrics(tmp_path / 'tested')
 
@@ -72,9 +74,14 @@ def test_editing(tmp_path):
         tmp_path, 'train.py edit.py --work-dir w --resume --no-validate'
     )
     assert 'resumed epoch: 0, iter: 1' in out
-    run_tool(tmp_path, 'test.py edit.py w/iter_2.pth --work-dir tested')
+    run_tool(
+        tmp_path,
+        'test.py edit.py w/iter_2.pth --work-dir tested --out metrics.pkl',
+    )
     sets = {'Set5/PSNR', 'Set14/PSNR', 'DIV2K/PSNR'}
-    assert sets <= set(_metrics(tmp_path / 'tested'))
+    logged = _metrics(tmp_path / 'tested')
+    written = pickle.loads((tmp_path / 'metrics.pkl').read_bytes())
+    assert sets <= written.keys() and written.items() <= logged.items()
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +198,10 @@ def test_test_errors(capsys):
     with pytest.raises(SystemExit):
         _merged('test', dict(), '--out', 'x.json')
     assert '.pkl' in capsys.readouterr().err
+    _merged('test', dict(), '--out', 'x.json', '--out-item', 'metrics')
+    with pytest.raises(SystemExit):
+        _merged('test', dict(), '--out-item', 'metrics')
+    assert '--out-item needs --out' in capsys.readouterr().err
 
 
 def test_help_says_what_trust_means(capsys):
@@ -206,7 +217,7 @@ def test_the_main_process_alone_writes_the_figures(
     main, tmp_path, monkeypatch
 ):
     tool = load_tool('test')
-    monkeypatch.setattr(tool, 'is_main_process', lambda: main)
+    monkeypatch.setattr(mmengine.dist, 'is_main_process', lambda: main)
     hook = LoggerHook()
     hook.json_log_path = 'figures.json'
     processor = SimpleNamespace(

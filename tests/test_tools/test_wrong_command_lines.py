@@ -125,6 +125,10 @@ COMMANDS = [
         "'mmfba.LocalLearningOptimWraper'.*'mmfba.LocalLearningOptimWrapper'",
     ),
     (
+        'train det.py --cfg-options model.type=mmfba.LocalSingleDetector',
+        "'mmfba.LocalSingleDetector'.*'mmfba.LocalSingleStageDetector'",
+    ),
+    (
         'train cls.py --cfg-options optim_wrapper.update_by=never',
         "update_by='never': .*'step', 'module'",
     ),
@@ -211,7 +215,10 @@ COMMANDS = [
     ('test cls.py list.pth', 'list.pth holds a list.*expected a dict'),
     ('test cls.py detector.pth', 'detector.pth is not of.*another'),
     ('test cls.py objects.pth', 'HistoryBuffer.*--trust-checkpoint'),
-    ('test cls.py weights.pth --tta', '--tta needs .*tta_model'),
+    (
+        'test cls.py weights.pth --tta --cfg-options model.type=BaseModel',
+        '--tta needs .*tta_model',
+    ),
     ('test cls.py weights.pth --show', '--show.*default_hooks.visualization'),
 ]
 

@@ -107,7 +107,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             name = osp.join(runner.work_dir, 'last_checkpoint')
             AtomicLocalBackend().put(self.last_ckpt.encode(), name)
-            if outdated and self.file_backend.exists(outdated):
+            if outdated:
                 self._remove(outdated)
 
     def _save_best_checkpoint(
@@ -131,7 +131,8 @@ class AtomicCheckpointHook(CheckpointHook):
         return self.file_backend.join_path(self.out_dir, name)
 
     def _remove(self, path: str) -> None:
-        if self.file_backend.isdir(path):  # as DeepSpeed writes them
-            self.file_backend.rmtree(path)
-        else:
+        # In MMEngine's order: not every storage knows what a folder is.
+        if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # as DeepSpeed writes them
+            self.file_backend.rmtree(path)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from local_models import build
+from mmengine.fileio import LocalBackend, register_backend
 from tiny_runner import make_runner
 
 from mmfba.engine.checkpoint_files import is_whole, last_whole_checkpoint
@@ -109,6 +110,34 @@ def test_other_storage_is_left_alone(tmp_path):
     runner.train()
     assert hook.backend_args == dict(backend='local')
     assert _files(tmp_path) == ['epoch_1.pth']
+
+
+class StorageOfFiles(LocalBackend):
+    """Such as some versions of petrel's: it does not know folders."""
+
+    def isdir(self, filepath):
+        raise NotImplementedError
+
+    def remove(self, filepath):
+        os.remove(filepath)
+
+
+register_backend('StorageOfFiles', StorageOfFiles, force=True)
+
+
+def test_storage_that_does_not_know_folders(tmp_path):
+    runner, hook = _runner(
+        tmp_path,
+        2,
+        max_keep_ckpts=1,
+        save_best='acc',
+        backend_args=dict(backend='StorageOfFiles'),
+    )
+    runner.train()
+    for epoch, acc in enumerate((0.5, 0.7), start=1):
+        runner.train_loop._epoch = epoch
+        hook.after_val_epoch(runner, dict(acc=acc))
+    assert _files(tmp_path) == ['best_acc_epoch_2.pth', 'epoch_2.pth']
 
 
 @pytest.fixture(scope='module')
