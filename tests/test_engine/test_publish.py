@@ -182,6 +182,27 @@ def test_averaged_weights(tmp_path):
     assert any(not value.equal(last[name]) for name, value in state.items())
 
 
+@pytest.mark.parametrize('trained_with', [0, 2, 3], ids='K={}'.format)
+def test_auxiliary_networks_do_not_matter(trained_with, tmp_path):
+    """Of other cuts, of another kind, or none: they are dropped."""
+    options = {
+        0: {},
+        2: dict(num_modules=2),
+        3: dict(num_modules=3, auxiliary=dict(type='mmfba.DGLAuxiliary')),
+    }
+    model = build('classification', **options[trained_with])
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    weights, _ = publish(
+        config('classification', num_modules=3),
+        str(tmp_path / 'a.pth'),
+        str(tmp_path / 'net.pth'),
+    )
+    state = torch.load(weights, weights_only=True)['state_dict']
+    assert state.keys() == build('classification').state_dict().keys()
+    for name, value in state.items():
+        assert value.equal(model.state_dict()[name]), name
+
+
 def _refused(tmp_path, match, *args):
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ValueError, match=match):
