@@ -60,7 +60,8 @@ class Borrower:
             warnings.warn(
                 'The loss of a local module is a constant in this process, '
                 'as of a batch without targets: it adds zero to the mean of '
-                'the gradients of all processes'
+                'the gradients of all processes',
+                stacklevel=2,
             )
             return
         (self._local_backward or Tensor.backward)(loss)
