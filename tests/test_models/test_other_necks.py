@@ -5,7 +5,9 @@ import copy
 
 import pytest
 import torch
-from local_models import CLASSIFIER, config, data, gradients
+from local_models import CLASSIFIER, DETECTOR, config, data, gradients
+from mmdet.models import FPN
+from mmdet.registry import MODELS as MMDET_MODELS
 from mmengine.config import ConfigDict
 from mmengine.hub import get_config
 
@@ -105,9 +107,35 @@ def test_one_module_is_bp_with_a_linear_neck():
 def test_detectors_train_in_modules(name, options):
     model = stock(name, num_modules=4, **options)
     assert_trains_all(model, 'detection')
-    read = [n for n in model.describe()[-1]['reads']]
-    ends = [c for c in model.cuts[1:]] + [model.make_chain().outputs[-1]]
+    read = model.describe()[-1]['reads']
+    ends = [*model.cuts[1:], model.make_chain().outputs[-1]]
     assert read == (ends if name in ('dyhead', 'bfp') else ends[-1:])
+
+
+@MMDET_MODELS.register_module()
+class TrainingFPN(FPN):
+    """It cannot be probed."""
+
+    def forward(self, maps):
+        assert self.training
+        return super().forward(maps)
+
+
+def test_a_neck_that_cannot_be_probed_trains_as_a_whole_only():
+    models = []
+    for options in (dict(), dict(num_modules=1), dict(num_modules=3)):
+        cfg = config('detection')
+        cfg.model.neck.type = 'TrainingFPN'
+        if not options:
+            cfg.model = dict(DETECTOR, neck=cfg.model.neck)
+        elif options['num_modules'] == 3:
+            with pytest.raises(
+                ValueError, match='TrainingFPN .*num_modules=1'
+            ):
+                finish(cfg, 'mmfba.LocalSingleStageDetector', options)
+            continue
+        models.append(finish(cfg, 'mmfba.LocalSingleStageDetector', options))
+    assert_is_bp(*models, 'detection')
 
 
 @pytest.mark.parametrize(

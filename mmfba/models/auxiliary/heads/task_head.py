@@ -74,8 +74,7 @@ def TaskHead(
             )
         return main.head_module
     cfg = copy.deepcopy(main.head)
-    if not same:
-        _set_in_channels(cfg, main.head_module, in_channels)
+    _set_in_channels(cfg, main.head_module, in_channels, same)
     if mode == 'slim':
         widest = in_channels
         if not isinstance(in_channels, int):
@@ -113,21 +112,23 @@ def _set_in_channels(
     cfg: Dict[str, Any],
     head: nn.Module,
     in_channels: Union[int, Sequence[int]],
+    same: bool,
 ) -> None:
-    """Let a head's config take other channels than the main head.
+    """Let a head's config take what the auxiliary neck returns.
 
     Raises:
-        ValueError: If a head has no such option.
+        ValueError: If that is not what the main head takes, and a head has
+            no such option.
     """
     if 'task_heads' in cfg:  # mmpretrain's MultiTaskHead
         for name, part in cfg['task_heads'].items():
-            _set_in_channels(part, head.task_heads[name], in_channels)
+            _set_in_channels(part, head.task_heads[name], in_channels, same)
     elif _accepts(type(head), 'in_channels'):
         if isinstance(cfg.get('in_channels'), (list, tuple)):
             if isinstance(in_channels, int):
                 in_channels = [in_channels] * len(cfg['in_channels'])
         cfg['in_channels'] = in_channels
-    else:
+    elif not same:
         raise ValueError(
             f'auxiliary.head.type=mmfba.TaskHead: {cfg["type"]} has no '
             "'in_channels', so that a copy cannot take the "
