@@ -86,8 +86,9 @@ def check_local(cfg: 'Config') -> None:
         built = registry.get(kind) if isinstance(kind, str) else kind
     if isinstance(built, type) and not issubclass(built, LocalModel):
         raise ValueError(
-            f'model.type={type_name(kind)!r} does no local learning: set it to the local '
-            "model that takes its place, as 'mmfba.LocalSingleStageDetector'"
+            f'model.type={type_name(kind)!r} does no local learning: set it '
+            'to the model that takes its place, such as '
+            "'mmfba.LocalSingleStageDetector'"
         )
 
 
