@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +16,7 @@ from mmfba.registry import HOOKS
 
 from ..processes import check_runner
 from ..unwrap import find_local_model, get_local_model
+from .local_loss_logs import average_local_losses
 from .plain_checkpoint_hook import PlainCheckpointHook
 
 PATIENCE = 20
@@ -29,10 +30,11 @@ class FeatureBankHook(Hook):
 
     Before training it checks that model, optimizer wrapper and runner
     settings fit together, and logs what each local module trains and reads.
-    During training it logs the largest size of the bank as ``bank_mib`` and
-    ends at a loss that is NaN or infinite, see :class:`LocalBackward`. It also
-    adds :class:`PlainCheckpointHook`, so that checkpoints can be resumed
-    from with every version of PyTorch.
+    During training it logs the largest size of the bank as ``bank_mib``, lets
+    the log average local losses as it does the main loss, and ends at a loss
+    that is NaN or infinite, see :class:`LocalBackward`. It also adds
+    :class:`PlainCheckpointHook`, so that checkpoints can be resumed from with
+    every version of PyTorch.
 
     Examples:
         >>> default_hooks = dict(
@@ -150,6 +152,8 @@ class FeatureBankHook(Hook):
         runner.message_hub.update_scalar(
             'train/bank_mib', learner.peak_bank_bytes / 2**20
         )
+        if isinstance(runner.log_processor, LogProcessor):
+            average_local_losses(runner.log_processor, outputs or {})
         wrong = _nonfinite(runner.message_hub, outputs or {})
         self._wrong_in_a_row = self._wrong_in_a_row + 1 if wrong else 0
         if wrong:
