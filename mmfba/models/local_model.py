@@ -11,6 +11,7 @@ from mmfba.registry import MODELS, TASK_UTILS
 from .auxiliary import MainModel, UnitSpec
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
+from .main_head_changes import MainHeadChanges
 from .optim_wrapper import check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
@@ -99,6 +100,7 @@ class LocalModel:
                     for i, cut in enumerate(cuts)
                 ]
             )
+        self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
             ranges,
             last_readers(self.local_aux, main.outputs_read),
@@ -146,7 +148,8 @@ class LocalModel:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
         chain = self.make_chain()
         step = Step(self, chain, self.local_aux, targets)
-        return self.learner.run(step, inputs)
+        with self.head_changes.followed(self):
+            return self.learner.run(step, inputs)
 
     def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
         """Losses of the plain network from what its backbone returns."""

@@ -122,6 +122,7 @@ class FeatureBankHook(Hook):
         _check_num_classes(model, runner.train_dataloader.dataset)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
+        model.head_changes.hooks = _hooks_in_training(runner.hooks)
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'
@@ -214,6 +215,16 @@ def _check_num_classes(model: LocalModel, dataset: Any) -> None:
                 f'num_classes={len(classes)}, or choose classes by '
                 'train_dataloader.dataset.metainfo'
             )
+
+
+def _hooks_in_training(hooks: List[Hook]) -> List[str]:
+    """Names of the hooks, but MMEngine's and ours, that run then."""
+    return [
+        type(hook).__name__
+        for hook in hooks
+        if type(hook).__module__.split('.')[0] not in ('mmengine', 'mmfba')
+        and any('_train' in stage for stage in hook.get_triggered_stages())
+    ]
 
 
 def _format(rows: List[Dict[str, Any]]) -> str:
