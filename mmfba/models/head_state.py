@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """What can be set on the parts of a head, and whether it means the same."""
 
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
@@ -99,6 +100,10 @@ def alike(
         return one.device == other.device and torch.equal(one, other)
     if isinstance(one, nn.Module) and any(True for _ in one.parameters()):
         return True  # weights are each head's own
+    if isinstance(one, MethodType):
+        return one.__func__ is other.__func__
+    if isinstance(one, partial):
+        one, other = one.__reduce__(), other.__reduce__()
     parts, others = state_of(one), state_of(other)
     if parts is None:
         return bool(np.all(one == other))

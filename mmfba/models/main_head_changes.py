@@ -4,8 +4,9 @@
 import copy
 import logging
 from contextlib import contextmanager
-from types import MethodType
-from typing import Any, Iterator, List, Sequence, Tuple
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any, Iterator, List, Sequence, Set, Tuple
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -167,11 +168,27 @@ def _replace(aux: nn.Module, old: Any, new: Any) -> bool:
 
 
 def _copyable(value: Any) -> bool:
-    """Not what is gone or bound to the main head, and no weights: the
-    optimizer would not know the copies."""
+    """Whether it is a value, and nothing in it belongs to the main head."""
+    parts = list(parts_of(value))
+    own = {id(part[1]) for part in parts}
+    inner = [v for part in parts for v in part[2].values()]
+    return value is not MISSING and not any(
+        _belongs(v, own) for v in (value, *inner)
+    )
+
+
+def _belongs(value: Any, own: Set[int]) -> bool:
+    """Weights, which the optimizer would not know in a copy, and functions
+    that may use the main head: bound to something else than ``own``."""
+    if isinstance(value, partial):
+        return _belongs(value.func, own)
     if isinstance(value, nn.Module):
-        return not any(True for _ in value.parameters())
-    return value is not MISSING and not isinstance(value, MethodType)
+        return any(True for _ in value.parameters())
+    if isinstance(value, FunctionType):
+        return value.__closure__ is not None
+    if isinstance(value, MethodType):
+        return id(value.__self__) not in own
+    return isinstance(value, nn.Parameter)
 
 
 def _short(value: Any) -> str:

@@ -8,8 +8,10 @@ import pytest
 import torch
 from local_models import build, losses
 from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import MMLogger
 from tiny_runner import TinyData, make_runner
 
+PLAIN = dict(type='CrossEntropyLoss', loss_weight=0.5)
 SMOOTH = dict(type='LabelSmoothLoss', label_smooth_val=0.2, mode='original')
 YOLOX = dict(
     _delete_=True,
@@ -80,15 +82,23 @@ def head(**options):
     return dict(head=dict(num_classes=4, **options))
 
 
-def test_loss_that_a_hook_switches(tmp_path):
+@pytest.mark.parametrize(
+    ('before', 'after'), [(PLAIN, SMOOTH), (SMOOTH, PLAIN)]
+)
+def test_loss_that_a_hook_switches(tmp_path, before, after):
     switch = dict(
-        type='SwitchRecipeHook', schedule=[dict(action_epoch=1, loss=SMOOTH)]
+        type='SwitchRecipeHook', schedule=[dict(action_epoch=1, loss=after)]
     )
     ema = dict(type=EMAHook)
-    hooked = train(tmp_path / 'a', [switch, ema], head(), num_modules=3)
-    built = train(tmp_path / 'b', [ema], head(loss=SMOOTH), num_modules=3)
+    hooked, built, unchanged = (
+        train(tmp_path / name, [*hooks, ema], head(loss=loss), num_modules=3)
+        for name, hooks, loss in (
+            ('hooked', [switch], before),
+            ('built', [], after),
+            ('unchanged', [], before),
+        )
+    )
     assert_equal(hooked, built)
-    unchanged = train(tmp_path / 'c', [], head(), num_modules=3)
     name = next(k for k in built if 'local_aux.0' in k and 'weight' in k)
     assert not built[name].equal(unchanged[name])
 
@@ -241,3 +251,21 @@ def test_auxiliary_network_that_cannot_follow_is_named_once(tmp_path, caplog):
         'InfoProAuxiliary',
     ):
         assert part in line
+
+
+def test_function_that_uses_the_main_head_is_not_taken_over(caplog):
+    model = build('classification', num_modules=3)
+    expected = losses(model, 'classification')[1]
+    loss, calls = model.head.loss, []
+
+    def patched(*args, **kwargs):
+        calls.append(args)
+        return loss(*args, **kwargs)
+
+    model.head.loss = patched
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    assert losses(model, 'classification')[1] == expected
+    logger.removeHandler(caplog.handler)
+    assert len(calls) == 1
+    assert 'model.head.loss' in caplog.text
