@@ -144,10 +144,10 @@ class LocalModel:
         """
         raise NotImplementedError
 
+    @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
-        chain = self.make_chain()
-        step = Step(self, chain, self.local_aux, targets)
+        step = Step(self, self.make_chain(), self.local_aux, targets)
         with self.head_changes.followed(self):
             return self.learner.run(step, inputs)
 

@@ -122,6 +122,12 @@ class FeatureBankHook(Hook):
         _check_num_classes(model, runner.train_dataloader.dataset)
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
+        if runner.cfg.get('compile'):
+            runner.logger.warning(
+                f'compile={runner.cfg["compile"]}: local modules and main '
+                'head run uncompiled, since their backwards run inside the '
+                'forward; only what surrounds them is compiled'
+            )
         model.head_changes.hooks = _hooks_in_training(runner.hooks)
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
