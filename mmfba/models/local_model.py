@@ -12,6 +12,7 @@ from .auxiliary import MainModel, UnitSpec
 from .auxiliary.auxiliary_network import check_num_images
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
+from .main_head_changes import MainHeadChanges
 from .optim_wrapper import check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
@@ -105,6 +106,7 @@ class LocalModel:
                     for i, cut in enumerate(cuts)
                 ]
             )
+        self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
             ranges,
             last_readers(self.local_aux, main.outputs_read),
@@ -148,12 +150,14 @@ class LocalModel:
         """
         raise NotImplementedError
 
+    @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
         if self.training:
             check_num_images(self.local_aux, len(inputs))
         step = Step(self, self.make_chain(), self.local_aux, targets)
-        return self.learner.run(step, inputs)
+        with self.head_changes.followed(self):
+            return self.learner.run(step, inputs)
 
     def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
         """Losses of the plain network from what its backbone returns."""
