@@ -20,6 +20,7 @@ from mmfba.engine.command_line import (
     read_config,
 )
 from mmfba.engine.processes import several_processes
+from mmfba.engine.unwrap import refuse_nested
 from mmfba.engine.user_errors import one_line_errors
 
 AMP_TYPES = {
@@ -170,6 +171,7 @@ def main(argv=None) -> None:
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))
             runner = Runner.from_cfg(cfg)
+            refuse_nested(runner.model)
         if note:
             runner.logger.info(note)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))

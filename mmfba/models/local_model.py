@@ -11,7 +11,7 @@ from mmfba.registry import MODELS, TASK_UTILS
 from .auxiliary import MainModel, UnitSpec
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
-from .optim_wrapper import check_optim_wrapper
+from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
     check_read,
@@ -144,6 +144,7 @@ class LocalModel:
 
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
+        check_lent(self)
         chain = self.make_chain()
         step = Step(self, chain, self.local_aux, targets)
         return self.learner.run(step, inputs)

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 import torch
-from local_models import build, data, gradients
+from local_models import bare_loss, build, data, gradients
 
 from mmfba.models.shared_assigner import SharedAssigner
 
@@ -27,7 +27,7 @@ def test_each_image_is_assigned_once(chunk, monkeypatch):
     calls = count_calls(model, monkeypatch)
     batch = data(model, 'detection')
     for _ in range(2):
-        model(**batch, mode='loss')
+        bare_loss(model, batch)
         assert len(calls) == len(batch['data_samples'])
 
 
@@ -38,7 +38,7 @@ def test_losses_and_gradients_are_those_of_assigners_of_their_own():
     for head in (own.bbox_head, *(aux.head for aux in own.local_aux)):
         head.assigner = copy.deepcopy(plain)
     for model in (shared, own):
-        losses = model(**data(model, 'detection'), mode='loss')
+        losses = bare_loss(model, data(model, 'detection'))
         model.parse_losses(losses)[0].backward()
     expected = gradients(own)
     for name, grad in gradients(shared).items():
@@ -50,19 +50,19 @@ def test_other_priors_are_assigned_anew(monkeypatch):
     model = build('detection', num_modules=2)
     calls = count_calls(model, monkeypatch)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     larger = torch.nn.functional.pad(batch['inputs'], (0, 64, 0, 64))
     for sample in batch['data_samples']:
         shape = tuple(larger.shape[-2:])
         sample.set_metainfo(dict(pad_shape=shape, img_shape=shape))
-    model(larger, batch['data_samples'], mode='loss')
+    bare_loss(model, dict(batch, inputs=larger))
     assert len(calls) == 2 * len(batch['data_samples'])
 
 
 def test_nothing_outlives_the_batch():
     model = build('detection', num_modules=2)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     results = model.bbox_head.assigner._results
     assert len(results) == len(batch['data_samples'])
     del batch
@@ -71,7 +71,7 @@ def test_nothing_outlives_the_batch():
 
 def test_copies_are_on_their_own():
     model = build('detection', num_modules=2)
-    model(**data(model, 'detection'), mode='loss')
+    bare_loss(model, data(model, 'detection'))
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assigner = twin.bbox_head.assigner
         assert assigner is twin.local_aux[0].head.assigner
