@@ -164,6 +164,7 @@ def main(argv=None) -> None:
     from mmfba.engine.build_runner import build_runner
     from mmfba.engine.checkpoint_files import checkpoint_loading
     from mmfba.engine.processes import several_processes
+    from mmfba.engine.unwrap import refuse_nested
     from mmfba.engine.user_errors import one_line_errors
 
     with ExitStack() as processes:
@@ -174,6 +175,7 @@ def main(argv=None) -> None:
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))
             runner = build_runner(cfg)
+            refuse_nested(runner.model)
         if note:
             runner.logger.info(note)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))

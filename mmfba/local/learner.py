@@ -101,7 +101,15 @@ class LocalLearner(Borrower):
             dict: The losses of the main head, to be summed and propagated by
             the caller, and the local losses: detached and under keys without
             the word "loss" where their backward has run already.
+
+        Raises:
+            TypeError: If local losses need a backward and none is lent.
         """
+        if self.needs_backward and not self.lent:
+            raise TypeError(
+                'Local losses need a backward, and none is lent: run the step '
+                'in `with learner.lend_backward(torch.Tensor.backward):`'
+            )
         chain, logs = step.chain, {}
         last = self.num_modules - 1
         self.peak_bank_bytes = 0

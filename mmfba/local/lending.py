@@ -12,13 +12,18 @@ Reduce = Callable[[List[nn.Parameter]], None]
 class Borrower:
     """What a training engine lends to a learner for a step.
 
-    Without anything lent, local losses call ``backward`` and their gradients
-    stay where they are until the step ends.
+    Local losses are propagated by a lent backward alone, since nobody but the
+    engine knows how its losses are scaled.
     """
 
     _local_backward: Optional[Callable[[Tensor], None]] = None
     _update: Optional[Callable[[], None]] = None
     _reduce: Optional[Reduce] = None
+
+    @property
+    def lent(self) -> bool:
+        """bool: Whether there is a backward for local losses."""
+        return self._local_backward is not None
 
     @contextmanager
     def lend_backward(
@@ -28,9 +33,12 @@ class Borrower:
     ) -> Iterator[None]:
         """Use ``backward`` for the local losses inside the context.
 
+        The optimizer wrappers do so. In a loop of your own, without scaling,
+        it is ``torch.Tensor.backward``.
+
         Args:
-            backward (Callable): Takes a scalar loss, scales it as the
-                optimizer wrapper would and calls backward.
+            backward (Callable): Takes a scalar loss, scales it as the last
+                loss will be and calls backward, outside autocast.
             module_done (Callable, optional): Called when a local module but
                 the last has all its gradients. Defaults to None.
         """
@@ -64,7 +72,7 @@ class Borrower:
                 stacklevel=2,
             )
             return
-        (self._local_backward or Tensor.backward)(loss)
+        self._local_backward(loss)
 
     def _module_done(self, parameters: List[nn.Parameter]) -> None:
         if self._reduce is not None:

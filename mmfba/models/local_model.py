@@ -13,7 +13,7 @@ from .auxiliary.auxiliary_network import check_num_images
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .main_head_changes import MainHeadChanges
-from .optim_wrapper import check_optim_wrapper
+from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
     check_read,
@@ -153,6 +153,7 @@ class LocalModel:
     @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
+        check_lent(self)
         if self.training:
             check_num_images(self.local_aux, len(inputs))
         step = Step(self, self.make_chain(), self.local_aux, targets)

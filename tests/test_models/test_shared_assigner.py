@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 import torch
-from local_models import DETECTOR, build, data, gradients
+from local_models import DETECTOR, bare_loss, build, data, gradients
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.optim import build_optim_wrapper
@@ -73,7 +73,7 @@ def test_every_head_has_the_targets_of_an_assigner_of_its_own(
         return found[-1][-1]
 
     monkeypatch.setattr(AnchorHead, '_get_targets_single', recorded)
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     assert [head for head, *_ in found] == [heads[1]] * 2 + [heads[0]] * 2
     for head, args, kwargs, targets in found:
         head.assigner = TASK_UTILS.build(head.train_cfg['assigner'])
@@ -122,7 +122,7 @@ def test_losses_and_gradients_are_those_of_assigners_of_their_own():
     for head in (own.bbox_head, *(aux.head for aux in own.local_aux)):
         head.assigner = copy.deepcopy(head.assigner)
     for model in (shared, own):
-        losses = model(**data(model, 'detection'), mode='loss')
+        losses = bare_loss(model, data(model, 'detection'))
         model.parse_losses(losses)[0].backward()
     expected = gradients(own)
     for name, grad in gradients(shared).items():
@@ -133,13 +133,13 @@ def test_a_step_sees_what_changed_in_its_batch():
     """Boxes moved in place, and the threshold of the main head's assigner."""
     model, fresh = (build('detection', num_modules=2) for _ in range(2))
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     for some in (model, fresh):
         some.bbox_head.assigner.pos_iou_thr = 0.6
     for sample in batch['data_samples']:
         sample.gt_instances.bboxes.mul_(0.75)
-    losses = model.parse_losses(model(**batch, mode='loss'))[1]
-    expected = fresh.parse_losses(fresh(**batch, mode='loss'))[1]
+    losses = model.parse_losses(bare_loss(model, batch))[1]
+    expected = fresh.parse_losses(bare_loss(fresh, batch))[1]
     assert losses == expected
 
 
@@ -151,9 +151,9 @@ def test_nothing_is_left_of_a_step_that_fails(calls, monkeypatch):
             model.bbox_head, 'loss_by_feat', lambda *_, **__: 1 / 0
         )
         with pytest.raises(ZeroDivisionError):
-            model(**batch, mode='loss')
+            bare_loss(model, batch)
     assert len(calls) == len(batch['data_samples'])
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     assert len(calls) == 2 * len(batch['data_samples'])
 
 
@@ -174,11 +174,11 @@ def through_pickle(obj):
 def test_copies_are_on_their_own(copied, calls):
     model = build('detection', num_modules=2)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     twin = copied(model)
     assert twin.bbox_head.assigner is not model.bbox_head.assigner
     for number, some in enumerate((twin, model, twin), 2):
-        some(**batch, mode='loss')
+        bare_loss(some, batch)
         assert len(calls) == number * len(batch['data_samples'])
 
 
@@ -189,7 +189,7 @@ def test_a_copy_in_the_middle_of_a_step_remembers_nothing(copied, calls):
     model.bbox_head.register_forward_hook(
         lambda head, *_: copies.append(copied(head.assigner))
     )
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     (twin,) = copies
     args, number = calls[0], len(calls)
     for again in range(1, 3):
@@ -217,7 +217,7 @@ def test_heads_with_a_method_of_their_own_do_not_share(method, calls):
     options = dict(bbox_head=dict(type='OwnHead'))
     model = build('detection', options, num_modules=2)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     assert len(calls) == 2 * len(batch['data_samples'])
 
 
@@ -235,7 +235,7 @@ PERMUTED = dict(perm_repeat_gt_cfg=dict(iou_thr=0.9, perm_range=0.1))
 def test_what_is_drawn_at_random_is_not_shared(train_cfg, calls):
     model = build('detection', dict(train_cfg=train_cfg), num_modules=2)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     assert len(calls) == 2 * len(batch['data_samples'])
 
 
@@ -253,5 +253,5 @@ def test_priors_with_weights_are_not_shared(calls):
     options = dict(anchor_generator=generator)
     model = build('detection', dict(bbox_head=options), num_modules=2)
     batch = data(model, 'detection')
-    model(**batch, mode='loss')
+    bare_loss(model, batch)
     assert len(calls) == 2 * len(batch['data_samples'])

@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     for name, make in (('cls', classifier_config), ('det', detector_config)):
         (root / name).mkdir()
         make(root / name).dump(str(root / f'{name}.py'))
+    _write_nested_model(root)
     _write_checkpoints(root)
     _write_annotations(root / 'det/data')
     texts = dict(
@@ -41,6 +42,19 @@ def folder(tmp_path_factory):
     for name, text in texts.items():
         (root / f'{name}.py').write_text(text)
     return root
+
+
+def _write_nested_model(root):
+    """A local model of which its parent runs the network alone."""
+    cfg = Config.fromfile(root / 'cls.py')
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    cfg.default_hooks = {}
+    cfg.model = dict(
+        type='ImageToImageRetriever',
+        image_encoder=cfg.model,
+        prototype=str(root / 'weights.pth'),
+    )
+    cfg.dump(str(root / 'nested.py'))
 
 
 def _write_checkpoints(root):
@@ -114,6 +128,10 @@ COMMANDS = [
     (
         'train cls.py --cfg-options mdel.head.in_channels=3',
         "mdel.head.in_channels=3: .*did you mean 'model'",
+    ),
+    (
+        'train nested.py',
+        "Retriever holds a LocalImageClassifier as '.*plain model's",
     ),
     (
         'train cls.py --cfg-options optim_wrapper.type=OptimWrapper',
