@@ -4,7 +4,7 @@
 import pytest
 import torch
 from ddp import mean, own_gradients
-from local_models import build, data
+from local_models import bare_loss, build, data
 from mmengine.model import MMDistributedDataParallel
 
 from mmfba.engine.model_wrappers import LocalDistributedDataParallel
@@ -79,5 +79,5 @@ def _change_losses(module, change):
 
 
 def _backward(ddp, batch):
-    losses = ddp(**batch, mode='loss')
+    losses = bare_loss(ddp.module, batch, forward=ddp)
     ddp.module.parse_losses(losses)[0].backward()
