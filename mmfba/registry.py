@@ -6,6 +6,10 @@ imports this module by its name and then the ``locations``, so that a config
 needs no ``custom_imports``.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Dict, Optional, Type
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -25,8 +29,75 @@ __all__ = [
     'TASK_UTILS',
 ]
 
-MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='mmfba', locations=['mmfba.models']
+
+class LazyRegistry(Registry):
+    """A registry that imports a library when a class that needs it is got.
+
+    Each of mmpretrain, mmdet and mmagic is optional, and takes seconds and
+    hundreds of megabytes.
+
+    Args:
+        name (str): Of the registry.
+        optional (dict[str, dict[str, str]]): For each library the classes
+            that need it, and the module of each.
+        **kwargs: Of the plain registry.
+    """
+
+    def __init__(
+        self, name: str, optional: Dict[str, Dict[str, str]], **kwargs
+    ) -> None:
+        super().__init__(name, scope='mmfba', **kwargs)
+        self.optional = {
+            cls: (library, module)
+            for library, classes in optional.items()
+            for cls, module in classes.items()
+        }
+
+    def get(self, key: str) -> Optional[Type]:
+        """Get a class.
+
+        Args:
+            key (str): Its name.
+
+        Raises:
+            ImportError: If it needs a library that is not installed.
+        """
+        name = key[len('mmfba.') :] if key.startswith('mmfba.') else key
+        if name in self.optional and name not in self.module_dict:
+            library, module = self.optional[name]
+            if not _is_installed(library):
+                raise ImportError(
+                    f"type='mmfba.{name}' needs {library}, which is not "
+                    f'installed: pip install {library}'
+                )
+            import_module(module)
+        return super().get(key)
+
+
+def _is_installed(library: str) -> bool:
+    """Whether a library can be imported, without importing it."""
+    try:
+        return find_spec(library) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+MODELS = LazyRegistry(
+    'model',
+    parent=MMENGINE_MODELS,
+    locations=['mmfba.models'],
+    optional=dict(
+        mmpretrain=dict(
+            LocalImageClassifier='mmfba.models.classifiers',
+            CIFARResNet='mmfba.models.backbones',
+        ),
+        mmdet=dict(
+            LocalSingleStageDetector='mmfba.models.detectors',
+            LeanSigmoidFocalLoss='mmfba.models.losses',
+            YOLOV1Head='mmfba.models.dense_heads',
+        ),
+        mmagic=dict(LocalEditModel='mmfba.models.editors'),
+    ),
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper',
@@ -34,17 +105,23 @@ MODEL_WRAPPERS = Registry(
     scope='mmfba',
     locations=['mmfba.engine.model_wrappers'],
 )
-TASK_UTILS = Registry(
+TASK_UTILS = LazyRegistry(
     'task util',
     parent=MMENGINE_TASK_UTILS,
-    scope='mmfba',
     locations=['mmfba.models', 'mmfba.analysis.balanced_partition'],
+    optional=dict(
+        mmdet=dict(
+            YOLOV1Assigner='mmfba.models.task_modules',
+            YOLOV1BBoxCoder='mmfba.models.task_modules',
+        )
+    ),
 )
-DATASETS = Registry(
+DATASETS = LazyRegistry(
     'dataset',
     parent=MMENGINE_DATASETS,
-    scope='mmfba',
-    locations=['mmfba.datasets'],
+    optional=dict(
+        mmpretrain=dict(STL10='mmfba.datasets', SVHN='mmfba.datasets')
+    ),
 )
 HOOKS = Registry(
     'hook',
@@ -52,11 +129,10 @@ HOOKS = Registry(
     scope='mmfba',
     locations=['mmfba.engine.hooks'],
 )
-METRICS = Registry(
+METRICS = LazyRegistry(
     'metric',
     parent=MMENGINE_METRICS,
-    scope='mmfba',
-    locations=['mmfba.evaluation'],
+    optional=dict(mmdet=dict(ClasswiseVOCMetric='mmfba.evaluation')),
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',

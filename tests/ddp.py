@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from local_models import gradients
+from local_models import bare_loss, gradients
 from run_tool import free_port
 
 from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
@@ -72,7 +72,7 @@ def make_wrapper(model, cls=LocalLearningOptimWrapper, **kwargs):
 
 def own_gradients(rank, model, batch):
     """What the rank's own batch gives, without averaging."""
-    total, _ = model.parse_losses(model(**batch, mode='loss'))
+    total, _ = model.parse_losses(bare_loss(model, batch))
     total.backward()
     own = gradients(model)
     model.zero_grad()

@@ -14,7 +14,7 @@ from ddp import (
     mean,
     own_gradients,
 )
-from local_models import TASKS, build, data, gradients, raw_data
+from local_models import TASKS, bare_loss, build, data, gradients, raw_data
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS
 from torch.distributed.nn.functional import all_reduce
@@ -63,7 +63,8 @@ def _compare_gradients(rank, task, ddp_cls=None, options=(), plain=None):
         )
     if ddp_cls is None:
         trained = [p for p in model.parameters() if p.requires_grad]
-        assert sum(counts) == sum(p.numel() for p in trained), options
+        # With a flag each, which says whether there was a gradient.
+        assert sum(counts) == sum(p.numel() + 1 for p in trained), options
         assert len(counts) > 1, counts
     ddp.zero_grad()
     for seed in range(2):
@@ -177,7 +178,8 @@ def gradients_equal_those_of_one_process_on_the_whole_batch(rank):
         norm = key and dict(backbone={key: dict(type='AcrossProcessesBN')})
         model = build(task, norm, num_modules=3).double()
         ddp = LocalDistributedDataParallel(model, bucket_cap_mb=SMALL)
-        model.parse_losses(ddp(**half, mode='loss'))[0].backward()
+        returned = bare_loss(model, half, forward=ddp)
+        model.parse_losses(returned)[0].backward()
         for name, grad in gradients(model).items():
             torch.testing.assert_close(
                 grad, expected[name], rtol=1e-9, atol=1e-12, msg=name

@@ -17,7 +17,7 @@ from ddp import (
     mean,
     own_gradients,
 )
-from local_models import TASKS, build, data, gradients, raw_data
+from local_models import TASKS, bare_loss, build, data, gradients, raw_data
 from mmengine.hooks import EMAHook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from tiny_runner import make_runner
@@ -32,7 +32,7 @@ def accumulation_and_clipping(rank):
     model = build(task, backward='summed', num_modules=3)
     for i in range(2):
         batch = data(model, task, seed=2 * i + rank)
-        total, _ = model.parse_losses(model(**batch, mode='loss'))
+        total, _ = model.parse_losses(bare_loss(model, batch))
         (total / 2).backward()
     for p in model.parameters():
         p.grad = mean(p.grad)
@@ -51,7 +51,7 @@ def accumulation_and_clipping(rank):
         ddp.train_step(raw_data(task, seed=rank), wrapper)
         assert not counts
         ddp.train_step(raw_data(task, seed=2 + rank), wrapper)
-    assert sum(counts) == sum(p.numel() for p in model.parameters())
+    assert sum(counts) == sum(p.numel() + 1 for p in model.parameters())
     assert_equal_weights(model)
     for name, p in model.named_parameters():
         torch.testing.assert_close(
@@ -124,6 +124,35 @@ def update_by_module_is_refused_with_the_wrapper_of_mmengine(rank):
     )
 
 
+def static_graph_is_refused_where_local_backwards_run(rank):
+    """With K=1 it changes nothing, as gradient_as_bucket_view."""
+    task = 'classification'
+    for num_modules, options in (
+        (1, dict(static_graph=True)),
+        (3, dict(gradient_as_bucket_view=True)),
+    ):
+        weights = []
+        for more in ({}, options):
+            model = build(task, num_modules=num_modules)
+            ddp = MMDistributedDataParallel(
+                model, broadcast_buffers=False, **more
+            )
+            wrapper = make_wrapper(model)
+            for seed in range(3):
+                batch = raw_data(task, seed=2 * seed + rank)
+                ddp.train_step(batch, wrapper)
+            weights.append(list(model.parameters()))
+        torch.testing.assert_close(*weights, rtol=1e-6, atol=1e-6)
+    model = build(task, num_modules=3)
+    ddp = MMDistributedDataParallel(model, static_graph=True)
+    _raises(
+        'static_graph=True: ',
+        ddp.train_step,
+        raw_data(task),
+        make_wrapper(model),
+    )
+
+
 def a_plain_loop_and_no_sync(rank):
     """Without MMEngine's loop and optimizer wrapper."""
     task = 'super-resolution'
@@ -132,9 +161,11 @@ def a_plain_loop_and_no_sync(rank):
     own = [own_gradients(rank, model, batch) for batch in batches]
     ddp = LocalDistributedDataParallel(model)
     with count_reduced() as counts, ddp.no_sync():
-        model.parse_losses(ddp(**batches[0], mode='loss'))[0].backward()
+        returned = bare_loss(model, batches[0], forward=ddp)
+        model.parse_losses(returned)[0].backward()
     assert not counts and ddp.require_backward_grad_sync
-    model.parse_losses(ddp(**batches[1], mode='loss'))[0].backward()
+    returned = bare_loss(model, batches[1], forward=ddp)
+    model.parse_losses(returned)[0].backward()
     for name, grad in gradients(model).items():
         torch.testing.assert_close(
             grad,
@@ -157,7 +188,8 @@ def a_step_after_one_that_was_broken_off(rank):
     assert ddp.reduction.started
     model.zero_grad()
     batch = data(model, task, seed=rank)
-    model.parse_losses(ddp(**batch, mode='loss'))[0].backward()
+    returned = bare_loss(model, batch, forward=ddp)
+    model.parse_losses(returned)[0].backward()
     for name, grad in gradients(model).items():
         torch.testing.assert_close(
             grad, mean(expected[name]), rtol=1e-6, atol=1e-6, msg=name

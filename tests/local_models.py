@@ -7,6 +7,7 @@ trained by local learning.
 
 import copy
 import logging
+from contextlib import nullcontext
 from importlib import import_module
 
 import torch
@@ -219,9 +220,19 @@ def data(model, task, training=True, **kwargs):
 
 def losses(model, task, **kwargs):
     """Total loss and log values of one forward."""
-    return model.parse_losses(
-        model(**data(model, task, **kwargs), mode='loss')
-    )
+    batch = data(model, task, **kwargs)
+    return model.parse_losses(bare_loss(model, batch))
+
+
+def bare_loss(model, batch, backward=torch.Tensor.backward, forward=None):
+    """Losses of a step without an optimizer wrapper.
+
+    ``forward`` is that of what wraps the model, if it is wrapped.
+    """
+    learner = getattr(model, 'learner', None)  # a plain model has none
+    lent = learner.lend_backward(backward) if learner else nullcontext()
+    with lent:
+        return (forward or model)(**batch, mode='loss')
 
 
 def gradients(model):

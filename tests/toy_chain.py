@@ -135,7 +135,9 @@ class Model(nn.Module):
             self.main_loss(features, targets[rows]), rows, targets
         )
 
-    def loss(self, inputs, targets, main_loss=None):
+    def loss(
+        self, inputs, targets, main_loss=None, backward=torch.Tensor.backward
+    ):
         """What local learning returns; local backwards run inside."""
         model = self
         if main_loss:
@@ -144,7 +146,8 @@ class Model(nn.Module):
                 named_parameters=self.named_parameters,
             )
         step = Step(model, make_chain(self.net), self.aux, targets)
-        return self.learner.run(step, inputs)
+        with self.learner.lend_backward(backward):
+            return self.learner.run(step, inputs)
 
 
 def share(losses, rows, targets):

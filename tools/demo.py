@@ -12,18 +12,13 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
-from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.analysis.benchmark import ArmRun, measure
-from mmfba.analysis.detections import plot_detections
-from mmfba.analysis.environment import describe_environment
-from mmfba.analysis.plots import plot_timelines
-from mmfba.analysis.step_profile import StepProfile
-from mmfba.analysis.train_and_test import run_script, train_and_test
+if TYPE_CHECKING:
+    from mmfba.analysis.step_profile import StepProfile
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
@@ -50,6 +45,11 @@ def main() -> None:
     parser.add_argument('--out', help='a second place for results.json')
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
+    from mmfba.analysis.detections import plot_detections
+    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.plots import plot_timelines
+    from mmfba.analysis.train_and_test import run_script, train_and_test
+
     os.chdir(ROOT)
     work_dir = args.work_dir
     run_script('tools/dataset_converters/digit_scenes.py')
@@ -82,8 +82,11 @@ def main() -> None:
     show(rows, work_dir)
 
 
-def profile_arms() -> Dict[str, StepProfile]:
+def profile_arms() -> Dict[str, 'StepProfile']:
     """Memory and FLOPs of a training step of each arm."""
+    from mmengine.config import Config
+
+    from mmfba.analysis.benchmark import ArmRun, measure
 
     def arm_run(config: str) -> ArmRun:
         cfg = Config.fromfile(config)
@@ -94,7 +97,10 @@ def profile_arms() -> Dict[str, StepProfile]:
 
 
 def make_row(
-    arm: str, run: Dict[str, Any], profile: StepProfile, baseline: StepProfile
+    arm: str,
+    run: Dict[str, Any],
+    profile: 'StepProfile',
+    baseline: 'StepProfile',
 ) -> Dict[str, Any]:
     """One row of the table, as it is written to results.json."""
     return dict(

@@ -8,25 +8,18 @@ import argparse
 import os
 import os.path as osp
 from contextlib import ExitStack
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from mmengine.config import Config, ConfigDict
-from mmengine.dist import is_main_process
-from mmengine.evaluator import DumpResults, Evaluator
-from mmengine.hooks import LoggerHook
-from mmengine.runner import Runner
-
-from mmfba.engine.checkpoint_files import (
-    check_checkpoint,
-    checkpoint_loading,
-)
 from mmfba.engine.command_line import (
     add_run_arguments,
     merge_run_arguments,
     read_config,
 )
-from mmfba.engine.processes import several_processes
-from mmfba.engine.user_errors import one_line_errors
+from mmfba.type_name import type_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -50,7 +43,14 @@ def parse_args(argv=None) -> argparse.Namespace:
         help='directory for logs and metrics. Defaults to work_dir of the '
         'config, else ./work_dirs/<name of the config>',
     )
-    parser.add_argument('--out', help='pickle file to write predictions to')
+    parser.add_argument(
+        '--out', help='file to write to: predictions, or metrics in mmagic'
+    )
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what to write there instead; metrics also as .json or .yaml',
+    )
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window'
     )
@@ -58,47 +58,55 @@ def parse_args(argv=None) -> argparse.Namespace:
         '--show-dir', help='directory for pictures of predictions'
     )
     parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds that each window stays. Defaults to 2',
+    )
+    parser.add_argument(
         '--tta',
         action='store_true',
         help='test-time augmentation by tta_model and tta_pipeline of the '
-        'config',
+        "config, or else by its library's defaults: the image and its mirror "
+        'image',
     )
     add_run_arguments(parser)
     args = parser.parse_args(argv)
-    if args.out and not args.out.endswith(('.pkl', '.pickle')):
-        parser.error('--out must end in .pkl or .pickle')
+    if args.out_item and not args.out:
+        parser.error('--out-item needs --out')
+    pickled = (args.out or '.pkl').endswith(('.pkl', '.pickle'))
+    if not pickled and args.out_item != 'metrics':
+        parser.error(
+            '--out must end in .pkl or .pickle, but for --out-item metrics'
+        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
-def _draw(cfg: Config, show: bool, out_dir: Optional[str]) -> None:
+def _draw(
+    cfg: 'Config', show: bool, out_dir: Optional[str], wait_time: float
+) -> None:
     # DetVisualizationHook puts <work dir>/<time stamp> before a relative
     # path, once more at every batch.
     out_dir = out_dir and osp.abspath(out_dir)
     hook = (cfg.get('default_hooks') or {}).get('visualization', {})
-    kind = str(hook.get('type')).split('.')[-1]
+    kind = type_name(hook.get('type'))
     if kind == 'DetVisualizationHook':
         hook.update(draw=True, show=show, test_out_dir=out_dir)
+        hook.update(wait_time=wait_time)
     elif kind == 'VisualizationHook':
         hook.update(enable=True, interval=1, show=show, out_dir=out_dir)
+        hook.update(wait_time=wait_time)
     else:
         raise ValueError(
             '--show and --show-dir need DetVisualizationHook (mmdet) or '
             'VisualizationHook (mmpretrain) as default_hooks.visualization, '
-            f'but the config has {hook.get("type")!r}. Configs of mmagic draw '
+            f'but the config has {kind!r}. Configs of mmagic draw '
             'by themselves where custom_hooks has BasicVisualizationHook.'
         )
 
 
-def _use_tta(cfg: Config) -> None:
-    missing = [k for k in ('tta_model', 'tta_pipeline') if k not in cfg]
-    if missing:
-        raise ValueError(f'--tta needs {missing} in the config.')
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-
-
-def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+def merge_args(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write the command line's settings into the config.
 
     Args:
@@ -113,32 +121,14 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.show or args.show_dir:
-        _draw(cfg, args.show, args.show_dir)
+        _draw(cfg, args.show, args.show_dir, args.wait_time)
     if args.tta:
-        _use_tta(cfg)
+        from mmfba.engine.test_time_augmentation import use_tta
+
+        use_tta(cfg)
 
 
-def dump_predictions(runner: Runner, out: str) -> None:
-    """Let the Runner write its predictions to a file after testing.
-
-    Args:
-        runner (Runner): A Runner that has not tested yet.
-        out (str): Path of the pickle file.
-
-    Raises:
-        ValueError: If the test loop is not MMEngine's, as in mmagic, whose
-            metrics draw their own samples.
-    """
-    evaluator = getattr(runner.test_loop, 'evaluator', None)
-    if type(evaluator) is not Evaluator:
-        raise ValueError(
-            '--out needs a test loop with the Evaluator of '
-            'MMEngine; configs of mmagic have their own.'
-        )
-    evaluator.metrics.append(DumpResults(out_file_path=out))
-
-
-def write_figures_once(runner: Runner) -> None:
+def write_figures_once(runner: 'Runner') -> None:
     """Let the main process alone write the figures of a test to its log.
 
     MMEngine's LoggerHook writes them in all processes, into the same file,
@@ -147,6 +137,9 @@ def write_figures_once(runner: Runner) -> None:
     Args:
         runner (Runner): A Runner that has not tested yet.
     """
+    from mmengine.dist import is_main_process
+    from mmengine.hooks import LoggerHook
+
     if is_main_process():
         return
     for hook in runner.hooks:
@@ -162,6 +155,15 @@ def main(argv=None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
+    from mmfba.engine.build_runner import build_runner
+    from mmfba.engine.checkpoint_files import (
+        check_checkpoint,
+        checkpoint_loading,
+    )
+    from mmfba.engine.dump_results import dump_results
+    from mmfba.engine.processes import several_processes
+    from mmfba.engine.user_errors import one_line_errors
+
     with ExitStack() as processes:
         trust = args.trust_checkpoint
         with one_line_errors(), checkpoint_loading(trust):
@@ -169,9 +171,9 @@ def main(argv=None) -> None:
             merge_args(cfg, args)
             check_checkpoint(args.checkpoint, trust)
             processes.enter_context(several_processes(cfg))
-            runner = Runner.from_cfg(cfg)
+            runner = build_runner(cfg)
             if args.out:
-                dump_predictions(runner, args.out)
+                dump_results(runner, args.out, args.out_item)
             write_figures_once(runner)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook', test=True))
         with one_line_errors(runner), checkpoint_loading(trust):

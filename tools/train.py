@@ -4,23 +4,17 @@
 import argparse
 import os
 from contextlib import ExitStack
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
-
-from mmfba.engine.checkpoint_files import (
-    check_checkpoint,
-    checkpoint_loading,
-    last_whole_checkpoint,
-)
 from mmfba.engine.command_line import (
     add_run_arguments,
     merge_run_arguments,
     read_config,
 )
-from mmfba.engine.processes import several_processes
-from mmfba.engine.user_errors import one_line_errors
+from mmfba.type_name import type_name
+
+if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
@@ -73,10 +67,10 @@ def parse_args(argv=None) -> argparse.Namespace:
     return args
 
 
-def _use_amp(optim_wrapper: ConfigDict) -> None:
+def _use_amp(optim_wrapper: 'ConfigDict') -> None:
     # Without `optimizer` it is a dict of several wrappers, with no own type.
     default = 'OptimWrapper' if 'optimizer' in optim_wrapper else None
-    kind = optim_wrapper.get('type', default)
+    kind = type_name(optim_wrapper.get('type', default))
     if kind not in AMP_TYPES and kind not in AMP_TYPES.values():
         raise ValueError(
             f'--amp works with optim_wrapper.type in '
@@ -86,7 +80,7 @@ def _use_amp(optim_wrapper: ConfigDict) -> None:
     optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+def merge_args(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write the command line's settings into the config.
 
     Args:
@@ -126,13 +120,13 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     )
     stock = dict(type='CheckpointHook', interval=1)  # the Runner's default
     hook = cfg.default_hooks.get('checkpoint', stock)
-    if hook and hook.get('type') == stock['type']:
+    if hook and type_name(hook.get('type')) == stock['type']:
         cfg.default_hooks.checkpoint = dict(
             hook, type='mmfba.AtomicCheckpointHook'
         )
 
 
-def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
+def choose_checkpoint(cfg: 'Config', trust: bool) -> Optional[str]:
     """Look at the checkpoint that training begins with.
 
     Args:
@@ -146,9 +140,14 @@ def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
     Raises:
         ValueError: If the file is no checkpoint.
     """
+    from mmfba.engine.checkpoint_files import (
+        check_checkpoint,
+        last_whole_checkpoint,
+    )
+
     note = None
     if cfg.get('resume') and cfg.get('load_from') is None:
-        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir)
+        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir, trust)
         cfg.resume = cfg.load_from is not None
     check_checkpoint(cfg.get('load_from'), trust, cfg.get('resume', False))
     return note
@@ -162,6 +161,12 @@ def main(argv=None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
+    from mmfba.engine.build_runner import build_runner
+    from mmfba.engine.checkpoint_files import checkpoint_loading
+    from mmfba.engine.processes import several_processes
+    from mmfba.engine.unwrap import refuse_nested
+    from mmfba.engine.user_errors import one_line_errors
+
     with ExitStack() as processes:
         trust = args.trust_checkpoint
         with one_line_errors(), checkpoint_loading(trust):
@@ -169,7 +174,8 @@ def main(argv=None) -> None:
             merge_args(cfg, args)
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))
-            runner = Runner.from_cfg(cfg)
+            runner = build_runner(cfg)
+            refuse_nested(runner.model)
         if note:
             runner.logger.info(note)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))

@@ -8,7 +8,14 @@ from typing import Any, Dict, List, Optional
 from mmfba.analysis.accuracy import fba_row, order
 from mmfba.analysis.comparison_plots import plot_comparison
 
-from .common import RESULTS, ROOT, accuracy, origin, seeds_note
+from .common import (
+    RESULTS,
+    ROOT,
+    accuracy,
+    origin,
+    seeds_note,
+    targets_note,
+)
 
 
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
@@ -33,7 +40,8 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
     note += 'optimizer state and batch. '
     note += f'Time: of steps of all arms in turn.{_trainings(result)}'
-    return '\n'.join([*rows, '', note, origin(result)])
+    source = targets_note(result) + origin(result)
+    return '\n'.join([*rows, '', note, source])
 
 
 def _trainings(result: Dict[str, Any]) -> str:

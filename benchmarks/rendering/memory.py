@@ -6,7 +6,7 @@ from typing import List, Optional
 
 from mmfba.analysis.plots import plot_pareto
 
-from .common import RESULTS, ROOT, origin
+from .common import RESULTS, ROOT, origin, targets_note
 
 
 def memory_table(name: str, arms: Optional[List[str]]) -> str:
@@ -29,7 +29,7 @@ def memory_table(name: str, arms: Optional[List[str]]) -> str:
             f'{"not run" if time is None else f"{time:.2f}"} | '
             f'{", ".join(row["cuts"]) if row["num_modules"] < 9 else "..."} |'
         )
-    return '\n'.join([*rows, '', origin(result)])
+    return '\n'.join([*rows, '', targets_note(result) + origin(result)])
 
 
 def pareto_plot(name: str, arms: Optional[List[str]]) -> str:

@@ -3,9 +3,12 @@
 
 import copy
 import re
-from typing import Callable, Dict, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Tuple
 
-from mmengine.config import Config, ConfigDict
+if TYPE_CHECKING:  # --help lists the tokens, and needs no torch for that
+    from mmengine.config import Config, ConfigDict
+
+from mmfba.type_name import type_name
 
 TUNED = 'balanced+chunk+checkpoint'
 NUMBERED = dict(accum=True, k=True, micro=True, width=True)
@@ -14,8 +17,8 @@ NUMBERED.update(chunk=False, checkpoint=False)
 
 
 def make_arm(
-    cfg: Config, arm: str, batch_size: int, shape: Tuple[int, int]
-) -> Config:
+    cfg: 'Config', arm: str, batch_size: int, shape: Tuple[int, int]
+) -> 'Config':
     """The config of an arm.
 
     Args:
@@ -38,10 +41,13 @@ def make_arm(
         Config: A changed copy.
 
     Raises:
-        ValueError: If a token is unknown or does not fit.
+        ValueError: If a token is unknown or does not fit, or the model does
+            no local learning; ``fba`` alone leaves that as it is.
     """
     cfg = copy.deepcopy(cfg)
     tokens = arm.replace('tuned', TUNED).split('+')
+    if tokens != ['fba']:
+        check_local(cfg)
     if 'fba' not in tokens:
         cfg.model.local_learning = dict(num_modules=1)
     for token in tokens:
@@ -61,6 +67,31 @@ def make_arm(
     return cfg
 
 
+def check_local(cfg: 'Config') -> None:
+    """Refuse a config whose model does no local learning.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ValueError: It names the model.
+    """
+    from mmengine.registry import MODELS
+
+    from mmfba.models.local_model import LocalModel
+
+    kind = cfg.model.get('type')
+    scope = cfg.get('default_scope', 'mmengine')
+    with MODELS.switch_scope_and_registry(scope) as registry:
+        built = registry.get(kind) if isinstance(kind, str) else kind
+    if isinstance(built, type) and not issubclass(built, LocalModel):
+        raise ValueError(
+            f'model.type={type_name(kind)!r} does no local learning: set it '
+            'to the model that takes its place, such as '
+            "'mmfba.LocalSingleStageDetector'"
+        )
+
+
 def describe_tokens() -> str:
     """The tokens as the help of a command line lists them."""
     numbers = {True: '<n>', False: '[<n>]', None: ''}
@@ -68,11 +99,11 @@ def describe_tokens() -> str:
     return ', '.join([*names, f'tuned (={TUNED})'])
 
 
-def _cp(cfg: Config, *_) -> None:
+def _cp(cfg: 'Config', *_) -> None:
     if 'backbone' not in cfg.model:
         raise ValueError(
-            f"arm cp: {cfg.model.type} has no backbone with upstream's "
-            "with_cp: use 'checkpoint'"
+            f'arm cp: {type_name(cfg.model.type)} has no backbone with '
+            "upstream's with_cp: use 'checkpoint'"
         )
     if cfg.model.local_learning.get('num_modules') != 1:
         raise ValueError(
@@ -82,20 +113,20 @@ def _cp(cfg: Config, *_) -> None:
     cfg.model.backbone.with_cp = True
 
 
-def _stem(cfg: Config, *_) -> None:
+def _stem(cfg: 'Config', *_) -> None:
     cfg.model.local_learning.lean_stem = True
 
 
-def _checkpoint(cfg: Config, count: int, *_) -> None:
+def _checkpoint(cfg: 'Config', count: int, *_) -> None:
     chosen = list(range(count)) if count else True
     cfg.model.local_learning.checkpoint = chosen
 
 
-def _chunk(cfg: Config, size: int, *_) -> None:
+def _chunk(cfg: 'Config', size: int, *_) -> None:
     cfg.model.local_learning.chunk = size or 1
 
 
-def _num_modules(cfg: Config, count: int, *_) -> None:
+def _num_modules(cfg: 'Config', count: int, *_) -> None:
     options = cfg.model.local_learning
     if isinstance(options.get('partition'), (list, tuple)):
         options.pop('partition')  # explicit cuts have a K of their own
@@ -103,7 +134,7 @@ def _num_modules(cfg: Config, count: int, *_) -> None:
 
 
 def _balanced(
-    cfg: Config, _: int, batch_size: int, shape: Tuple[int, int]
+    cfg: 'Config', _: int, batch_size: int, shape: Tuple[int, int]
 ) -> None:
     options = cfg.model.local_learning
     cuts = options.get('partition')
@@ -116,25 +147,27 @@ def _balanced(
     )
 
 
-def _accumulate(cfg: Config, count: int, batch_size: int, *_) -> None:
+def _accumulate(cfg: 'Config', count: int, batch_size: int, *_) -> None:
     _check_count('accum', count, batch_size)
     cfg.optim_wrapper.accumulative_counts = count
 
 
-def _level(cfg: Config, *_) -> None:
+def _level(cfg: 'Config', *_) -> None:
     _auxiliary_neck(cfg).type = 'mmfba.SLMLevel'
 
 
-def _width(cfg: Config, percent: int, *_) -> None:
+def _width(cfg: 'Config', percent: int, *_) -> None:
     _auxiliary_neck(cfg).channel_ratio = percent / 100
 
 
-def _auxiliary_neck(cfg: Config) -> ConfigDict:
+def _auxiliary_neck(cfg: 'Config') -> 'ConfigDict':
+    from mmengine.config import ConfigDict
+
     auxiliary = cfg.model.local_learning.setdefault('auxiliary', ConfigDict())
     return auxiliary.setdefault('neck', ConfigDict())
 
 
-def _micro_batches(cfg: Config, count: int, batch_size: int, *_) -> None:
+def _micro_batches(cfg: 'Config', count: int, batch_size: int, *_) -> None:
     _check_count('micro', count, batch_size)
     cfg.model.local_learning.update(micro_batches=[count], ghost_bn=True)
 
@@ -147,7 +180,7 @@ def _check_count(name: str, count: int, batch_size: int) -> None:
         )
 
 
-def _update(cfg: Config, *_) -> None:
+def _update(cfg: 'Config', *_) -> None:
     cfg.optim_wrapper.update_by = 'module'
 
 

@@ -120,7 +120,8 @@ def measure_units(
     images, samples = make_batch(twin, batch_size, shape, 'meta')
     recorder = _Recorder(chain, checkpoint)
     step = Step(twin, recorder.chain, twin.local_aux, samples)
-    with meta_targets(twin), recorder.tracker:
+    lent = twin.learner.lend_backward(Tensor.backward)
+    with meta_targets(twin), recorder.tracker, lent:
         recorder.tracker.track(images, plain)
         static = recorder.tracker.current
         losses = twin.learner.run(step, images)

@@ -1,13 +1,7 @@
 # Copyright (c) mmfba authors.
-"""Datasets that upstream lacks."""
+"""Datasets that upstream lacks; they need mmpretrain."""
 
-from mmfba.models.optional import is_installed, register_missing
-from mmfba.registry import DATASETS
+from .stl10 import STL10
+from .svhn import SVHN
 
-if is_installed('mmpretrain'):
-    from .stl10 import STL10
-    from .svhn import SVHN
-
-    __all__ = ['STL10', 'SVHN']
-else:
-    register_missing('mmpretrain', 'STL10', 'SVHN', registry=DATASETS)
+__all__ = ['STL10', 'SVHN']

@@ -1,17 +1,21 @@
 # Copyright (c) mmfba authors.
-"""What the command lines of the tools share."""
+"""What the command lines of the tools share.
+
+Torch and the libraries take seconds to import. The tools do so after they have
+read their arguments: ``--help`` and a wrong argument are answered at once.
+"""
 
 import argparse
 import difflib
 import inspect
 import os.path as osp
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
-def read_config(path: str) -> Config:
+def read_config(path: str) -> 'Config':
     """Read a config.
 
     Args:
@@ -20,6 +24,8 @@ def read_config(path: str) -> Config:
     Raises:
         ValueError: If it cannot be read; it names the file.
     """
+    from mmengine.config import Config
+
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program
@@ -29,7 +35,7 @@ def read_config(path: str) -> Config:
         ) from error
 
 
-def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
+def merge_options(cfg: 'Config', options: Optional[Dict[str, Any]]) -> None:
     """Write ``--cfg-options`` into a config.
 
     Args:
@@ -39,6 +45,8 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
     Raises:
         ValueError: If a key is no key of the config but nearly one.
     """
+    from mmengine.runner import Runner
+
     known = {*cfg, *inspect.signature(Runner.__init__).parameters}
     for key in options or {}:
         first = key.split('.')[0]
@@ -51,7 +59,7 @@ def merge_options(cfg: Config, options: Optional[Dict[str, Any]]) -> None:
     cfg.merge_from_dict(options or {})
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace) -> 'Config':
     """Read the config that the command line names.
 
     Args:
@@ -68,14 +76,17 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-class OptionAction(DictAction):
+class OptionAction(argparse.Action):
     """MMEngine's ``key=value`` pairs, with a message where one is none."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         for pair in values:
             if '=' not in pair:
                 parser.error(f'{option_string} {pair}: expected key=value')
-        super().__call__(parser, namespace, values, option_string)
+        from mmengine.config import DictAction
+
+        parse = DictAction(self.option_strings, self.dest, self.nargs)
+        parse(parser, namespace, values, option_string)
 
 
 def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +138,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def merge_run_arguments(cfg: Config, args: argparse.Namespace) -> None:
+def merge_run_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
     """Write launcher, ``--cfg-options`` and work directory into a config.
 
     Args:

@@ -9,12 +9,19 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmfba.models.local_model import is_auxiliary
+from mmfba.type_name import type_name
 
 LOCAL_MODELS = {
     'mmfba.LocalImageClassifier': 'mmpretrain.ImageClassifier',
     'mmfba.LocalSingleStageDetector': 'mmdet.SingleStageDetector',
     'mmfba.LocalEditModel': 'mmagic.BaseEditModel',
 }
+_CHOICES = [f'{own!r} (for {stock})' for own, stock in LOCAL_MODELS.items()]
+LOCALISABLE = (
+    f'set model.type to one of {", ".join(_CHOICES)}; other models, such as '
+    'two-stage detectors and GANs, train plainly'
+)
+"""What to do about a model that does no local learning."""
 STOCK_TYPES = dict(
     LOCAL_MODELS,
     **{
@@ -41,7 +48,7 @@ def plain_config(cfg: Config) -> Config:
     Raises:
         ValueError: If the model does no local learning.
     """
-    kind = cfg.get('model', {}).get('type')
+    kind = type_name(cfg.get('model', {}).get('type'))
     if kind not in LOCAL_MODELS:
         raise ValueError(
             f'model.type={kind!r} does no local learning: choose a config '
@@ -57,7 +64,9 @@ def plain_config(cfg: Config) -> Config:
         del keys[key]
     hooks = cfg.get('default_hooks') or {}
     for part in _typed(cfg._cfg_dict):
-        part['type'] = STOCK_TYPES.get(part['type'], part['type'])
+        stock = STOCK_TYPES.get(type_name(part['type']))
+        if stock:  # a class that is read and set could not be dumped
+            part['type'] = stock
     for name in [name for name, hook in hooks.items() if _is_own(hook)]:
         del hooks[name]
     if cfg.get('custom_hooks'):
@@ -78,17 +87,18 @@ def own_types(cfg: Config) -> List[str]:
     Returns:
         list[str]: Types of mmfba, such as ``'mmfba.CIFARResNet'``, sorted.
     """
-    return sorted({p['type'] for p in _typed(cfg._cfg_dict) if _is_own(p)})
+    parts = _typed(cfg._cfg_dict)
+    return sorted({type_name(p['type']) for p in parts if _is_own(p)})
 
 
 def _is_own(part: Any) -> bool:
-    return str((part or {}).get('type')).startswith('mmfba.')
+    return type_name((part or {}).get('type')).startswith('mmfba.')
 
 
 def _typed(part: Any) -> Iterator[Dict[str, Any]]:
     """All dicts with a type, at any depth."""
     if isinstance(part, dict):
-        if isinstance(part.get('type'), str):
+        if part.get('type') is not None:
             yield part
         part = list(part.values())
     if isinstance(part, (list, tuple)):

@@ -8,12 +8,17 @@ from typing import Any, Iterator
 
 import torch
 import torch.distributed as dist
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import CheckpointHook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import ZeroRedundancyOptimizer
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
 
+from mmfba.type_name import type_name
+
+from .build_runner import runner_class
 from .model_wrappers import LocalDistributedDataParallel
 from .plain_config import LOCAL_MODELS
 
@@ -49,7 +54,7 @@ def several_processes(cfg: Config) -> Iterator[None]:
 
 
 def _set_up(cfg: Config) -> None:
-    is_local = cfg.get('model', {}).get('type') in LOCAL_MODELS
+    is_local = type_name(cfg.get('model', {}).get('type')) in LOCAL_MODELS
     if is_local:
         check_strategy(cfg)
     if cfg.get('launcher', 'none') == 'none':
@@ -58,7 +63,7 @@ def _set_up(cfg: Config) -> None:
         cfg.model_wrapper_cfg = dict(type=OURS)
     if is_local:
         kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
-        _check_wrapper(kind, MODEL_WRAPPERS.get(kind))
+        _check_wrapper(kind)
     if not torch.cuda.is_available():
         _start_gloo(cfg)
 
@@ -70,12 +75,13 @@ def check_strategy(cfg: Config) -> None:
         cfg (Config): The config.
 
     Raises:
-        ValueError: It names the keys to be removed.
+        ValueError: It names the keys to be removed. A ``runner_type`` that
+            is a subclass of the Runner stays.
     """
-    for key in ('strategy', 'runner_type'):
-        value = cfg.get(key)
-        if value not in (None, 'Runner'):
-            _refuse_strategy(f'{key}={value!r}')
+    if cfg.get('strategy') is not None:
+        _refuse_strategy(f'strategy={cfg.strategy!r}')
+    if not issubclass(runner_class(cfg), Runner):
+        _refuse_strategy(f'runner_type={cfg.runner_type!r}')
 
 
 def check_runner(runner: Any) -> None:
@@ -90,8 +96,26 @@ def check_runner(runner: Any) -> None:
     if not isinstance(runner, Runner):
         _refuse_strategy(f'{type(runner).__name__} as runner')
     if is_model_wrapper(runner.model):
-        kind = type(runner.model)
-        _check_wrapper(kind.__name__, kind)
+        _check_wrapper(type(runner.model))
+        _check_checkpoints(runner)
+
+
+def _check_checkpoints(runner: Runner) -> None:
+    """Refuse to train where the first checkpoint would wait for ever."""
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    sharded = isinstance(optimizer, ZeroRedundancyOptimizer)
+    for hook in runner.hooks if sharded else ():
+        save = getattr(type(hook), '_save_checkpoint_with_step', None)
+        if save is CheckpointHook._save_checkpoint_with_step and (
+            hook.save_optimizer
+        ):
+            raise ValueError(
+                "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer': all "
+                'processes must take part in a checkpoint, and '
+                f'{type(hook).__name__} asks one: set default_hooks.'
+                "checkpoint.type='mmfba.AtomicCheckpointHook', as "
+                'tools/train.py does, or save_optimizer=False'
+            )
 
 
 def _refuse_strategy(what: str) -> None:
@@ -103,13 +127,18 @@ def _refuse_strategy(what: str) -> None:
     )
 
 
-def _check_wrapper(name: str, kind: Any) -> None:
-    if kind is None or not issubclass(kind, WRAPPERS):
+def _find_wrapper(kind: Any) -> Any:
+    return MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
+
+
+def _check_wrapper(kind: Any) -> None:
+    found = _find_wrapper(kind)
+    if found is None or not issubclass(found, WRAPPERS):
         raise ValueError(
-            f'model_wrapper_cfg.type={name!r} cannot train a local model, '
-            'whose units must be reached through one wrapper around the '
-            f'whole: set model_wrapper_cfg=dict(_delete_=True, type={OURS!r}) '
-            "or 'MMDistributedDataParallel'"
+            f'model_wrapper_cfg.type={type_name(kind)!r} cannot train a '
+            'local model, whose units must be reached through one wrapper '
+            'around the whole: set model_wrapper_cfg=dict(_delete_=True, '
+            f"type={OURS!r}) or 'MMDistributedDataParallel'"
         )
 
 
@@ -124,9 +153,9 @@ def _start_gloo(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
-    wrapper = dict(cfg.get('model_wrapper_cfg') or default)
+    wrapper = ConfigDict(cfg.get('model_wrapper_cfg') or default)
     kind = wrapper.setdefault('type', 'MMDistributedDataParallel')
-    if issubclass(MODEL_WRAPPERS.get(kind), DistributedDataParallel):
+    if issubclass(_find_wrapper(kind), DistributedDataParallel):
         wrapper['device_ids'] = None  # else the Runner sets that of a GPU
     cfg.model_wrapper_cfg = wrapper
     if dist.is_initialized():

@@ -7,8 +7,9 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmfba.models.local_model import LocalModel
+from mmfba.models.optim_wrapper import BACKWARDS, SUMMED, own_wrapper_work
 
-from .plain_config import LOCAL_MODELS
+from .plain_config import LOCALISABLE
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:
@@ -33,16 +34,47 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
         remedy (str): What else the user can do than change the model.
 
     Raises:
-        TypeError: If the model does no local learning.
+        TypeError: If the model does no local learning, or holds one that
+            does.
     """
     found = find_local_model(model)
     if found is None:
+        refuse_nested(model)
         raise TypeError(
             f'{key}: the model {type(unwrap(model)).__name__} does no local '
-            f'learning: {remedy}, or set model.type to one of '
-            f'{list(LOCAL_MODELS)}'
+            f'learning: {remedy}, or {LOCALISABLE}'
         )
     return found
+
+
+def refuse_nested(model: nn.Module) -> None:
+    """Refuse a local model inside another model.
+
+    That one calls its loss past the optimizer wrapper, or runs its network
+    without any local loss.
+
+    Args:
+        model (nn.Module): The model or its wrapper.
+
+    Raises:
+        TypeError: It names both models.
+    """
+    plain = unwrap(model)
+    for name, module in plain.named_modules():
+        # A teacher may be hidden from PyTorch in a plain attribute.
+        for key, part in [*module.named_children(), *vars(module).items()]:
+            work = isinstance(part, LocalModel) and own_wrapper_work(part)
+            if not work:
+                continue
+            path = f'{name}.{key}'.lstrip('.')
+            summed = f', or its {SUMMED}' if work == BACKWARDS else ''
+            raise TypeError(
+                f'{type(plain).__name__} holds a {type(part).__name__} as '
+                f'{path!r}, where no optimizer wrapper can {work}: set its '
+                f"type to the plain model's, without local_learning{summed}; "
+                "then set optim_wrapper.type='OptimWrapper' and remove "
+                'default_hooks.feature_bank'
+            )
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional
 
 import cv2
+from mmengine import registry
 from mmengine.hooks import Hook
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-from mmfba import registry
+from mmfba.type_name import type_name
 
 USER_ERRORS = (
     AssertionError,  # mmengine and mmdet check configs so
@@ -34,8 +36,9 @@ PLAIN = (bool, dict, float, int, list, str, tuple)
 OWN = ('mmfba', '__main__')
 HINTS = {
     'need at least one array to concatenate': 'no image is left to train '
-    'on: the annotations are empty, or filter_cfg drops all images, for '
-    'example those without a box',
+    'on: the annotations are empty or of other classes than '
+    'metainfo.classes, or filter_cfg drops all images, for example those '
+    'without a box',
     'None is not a callable object': 'optim_wrapper.optimizer.type: there is '
     'no such optimizer',
 }
@@ -105,6 +108,11 @@ def explain(error: BaseException) -> str:
         text = f'{type(error).__name__}: {text}'
     scopes = [frame.f_locals for frame in reversed(frames)]
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if unexpected and unexpected[1] == 'local_learning':
+        from .plain_config import LOCALISABLE  # it imports the models
+
+        cls = next((s['obj_cls'] for s in scopes if 'obj_cls' in s), None)
+        return f'model.type={type_name(cls)}: {unexpected[0]}: {LOCALISABLE}'
     if unexpected:
         text += _options(unexpected[1], scopes)
     return f'{_subject(scopes)}{text} ({TRACEBACK}=1 shows where)'
@@ -146,12 +154,24 @@ def _is_plain(value: Any) -> bool:
 
 
 def _unknown_type(name: str, kind: str) -> str:
-    names = set()
-    for node in map(vars(registry).get, registry.__all__):
-        for scope, child in node.parent.children.items():
+    names, homes = set(), set()
+    for node in vars(registry).values():
+        if not isinstance(node, Registry):
+            continue
+        for scope, child in node.children.items():
             prefix = 'mmfba.' if scope == 'mmfba' else ''
-            names.update(prefix + known for known in child.module_dict)
-        names.update(node.parent.module_dict)
+            known = (*child.module_dict, *getattr(child, 'optional', ()))
+            names.update(prefix + cls for cls in known)
+            if child.name == kind and name in child.module_dict and not prefix:
+                homes.add(scope)
+        names.update(node.module_dict)
+    if homes:
+        home = sorted(homes)[0]
+        return (
+            f'type={name!r}: it is in {sorted(homes)}, but default_scope is '
+            f"missing or another: write type='{home}.{name}', or "
+            f'default_scope={home!r} in a config of that library'
+        )
     near = difflib.get_close_matches(name, sorted(names), 3, 0.75)
     hint = (
         f'did you mean {near}?'

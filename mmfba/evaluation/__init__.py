@@ -1,12 +1,6 @@
 # Copyright (c) mmfba authors.
-"""Metrics that upstream lacks."""
+"""Metrics that upstream lacks; they need mmdet."""
 
-from mmfba.models.optional import is_installed, register_missing
-from mmfba.registry import METRICS
+from .classwise_voc_metric import ClasswiseVOCMetric
 
-if is_installed('mmdet'):
-    from .classwise_voc_metric import ClasswiseVOCMetric
-
-    __all__ = ['ClasswiseVOCMetric']
-else:
-    register_missing('mmdet', 'ClasswiseVOCMetric', registry=METRICS)
+__all__ = ['ClasswiseVOCMetric']

@@ -54,7 +54,8 @@ def backward_by_chunks(
     Args:
         part (ImageWise): What is computed so.
         size (int, optional): Images in a chunk; None for all.
-        backward (Callable): Scales a scalar loss and propagates it.
+        backward (Callable): Scales a scalar loss and propagates it. All
+            backwards go through it, that of the live features too.
         inspect (Callable, optional): Called once, with the roots of the graph
             (the live features and the first chunk's loss) and the leaves
             that stand for the features. Defaults to None.
@@ -82,13 +83,14 @@ def backward_by_chunks(
         # Or they would be alive while the next chunk runs.
         del pieces, leaves, losses, total
     if live:
-        _HandOver.apply(grads, *live).backward()
+        backward(_HandOver.apply(grads, *live))
     return logs
 
 
 class _HandOver(torch.autograd.Function):
-    """Starts a backward from given gradients and keeps none of them.
+    """A zero whose backward starts from given gradients, and keeps none.
 
+    They are scaled already: by what the zero is scaled makes no difference.
     ``torch.autograd.backward`` would hold all until it ends, though the first
     operator of the backward is done with them.
     """

@@ -43,3 +43,6 @@ def fill_bank(
         frozen_statistics(m for u in units for m in u.modules),
     ):
         run_units(units, inputs, bank, recompute=False)
+    # Before PyTorch 2.11 autocast hands on its copies of the weights, which
+    # have no graph: the convolutions that run next would get no gradient.
+    torch.clear_autocast_cache()

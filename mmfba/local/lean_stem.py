@@ -19,7 +19,8 @@ def lean_stem(modules: Modules, x: Tensor) -> Tensor:
     a small network's memory. Here the convolution runs again image by image:
     once for the statistics of the batch, once for the output, and twice in
     the backward. Output and gradients are those of the modules up to the
-    order of sums; running statistics move once.
+    order of sums; running statistics move once. Under autocast all is computed
+    in the type of the weights, in the backward too.
 
     Args:
         modules (tuple[nn.Module]): Convolution, normalisation, ReLU, pooling.
@@ -96,6 +97,11 @@ class _LeanStem(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
+        with no_autocast(grad.device.type):  # as in the forward
+            return _LeanStem._gradients(ctx, grad)
+
+    @staticmethod
+    def _gradients(ctx: Any, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
         x, weight, gamma, beta, mean, scale = ctx.saved_tensors
         conv, pool = ctx.conv, ctx.pool
 

@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+import warnings
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Optional
 
@@ -11,13 +12,18 @@ Reduce = Callable[[List[nn.Parameter]], None]
 class Borrower:
     """What a training engine lends to a learner for a step.
 
-    Without anything lent, local losses call ``backward`` and their gradients
-    stay where they are until the step ends.
+    Local losses are propagated by a lent backward alone, since nobody but the
+    engine knows how its losses are scaled.
     """
 
     _local_backward: Optional[Callable[[Tensor], None]] = None
     _update: Optional[Callable[[], None]] = None
     _reduce: Optional[Reduce] = None
+
+    @property
+    def lent(self) -> bool:
+        """bool: Whether there is a backward for local losses."""
+        return self._local_backward is not None
 
     @contextmanager
     def lend_backward(
@@ -27,9 +33,12 @@ class Borrower:
     ) -> Iterator[None]:
         """Use ``backward`` for the local losses inside the context.
 
+        The optimizer wrappers do so. In a loop of your own, without scaling,
+        it is ``torch.Tensor.backward``.
+
         Args:
-            backward (Callable): Takes a scalar loss, scales it as the
-                optimizer wrapper would and calls backward.
+            backward (Callable): Takes a scalar loss, scales it as the last
+                loss will be and calls backward, outside autocast.
             module_done (Callable, optional): Called when a local module but
                 the last has all its gradients. Defaults to None.
         """
@@ -55,13 +64,27 @@ class Borrower:
             self._reduce = None
 
     def _backward(self, loss: Tensor) -> None:
-        (self._local_backward or Tensor.backward)(loss)
+        if is_constant_here(loss):
+            warnings.warn(
+                'The loss of a local module is a constant in this process, '
+                'as of a batch without targets: it adds zero to the mean of '
+                'the gradients of all processes',
+                stacklevel=2,
+            )
+            return
+        self._local_backward(loss)
 
     def _module_done(self, parameters: List[nn.Parameter]) -> None:
         if self._reduce is not None:
             self._reduce(parameters)
         if self._update is not None:
             self._update()
+
+
+def is_constant_here(*losses: Tensor) -> bool:
+    """Whether losses have no graph, in one process of several. The others,
+    where they may have one, are not to wait for an error here."""
+    return in_many_processes() and not any(x.requires_grad for x in losses)
 
 
 def in_many_processes() -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmfba.local.losses import weigh_losses
+from mmfba.type_name import type_name
 
 from .normalisers import NORMALISERS, Normaliser
 
@@ -26,8 +27,8 @@ ELEMENT_WISE = (
     'GIoULoss',
     'IoULoss',
     'L1Loss',
-    'LeanSigmoidFocalLoss',
     'SmoothL1Loss',
+    'mmfba.LeanSigmoidFocalLoss',
 )
 PIXEL_LOSSES = ('CharbonnierLoss', 'L1Loss', 'MSELoss')
 
@@ -62,7 +63,7 @@ class ImageWiseHeadLoss:
         if len(samples) == len(self.data_samples):
             return losses
         if self._normalisers is None:
-            find = NORMALISERS[_definer(self.head, 'loss_by_feat')]
+            find = NORMALISERS[definer(self.head, 'loss_by_feat')]
             with torch.no_grad():
                 self._normalisers = find(
                     self.head, features, self.data_samples
@@ -109,12 +110,12 @@ def check_image_wise_head(head: nn.Module) -> None:
     Raises:
         ValueError: It names the head and the reason.
     """
-    family = _definer(head, 'loss_by_feat')
-    name = type(head).__name__
+    family = definer(head, 'loss_by_feat')
+    name = type_name(type(head))
     if (
         family not in NORMALISERS
-        or _definer(head, 'get_targets') != family
-        or _definer(head, 'loss') != 'BaseDenseHead'
+        or definer(head, 'get_targets') != family
+        or definer(head, 'loss') != 'BaseDenseHead'
     ):
         _refuse(
             f'{name} computes its loss in a way of its own; known are heads '
@@ -125,7 +126,7 @@ def check_image_wise_head(head: nn.Module) -> None:
     for key in ('loss_cls', 'loss_bbox', 'loss_centerness'):
         if not hasattr(head, key):
             continue
-        loss = type(getattr(head, key)).__name__
+        loss = type_name(type(getattr(head, key)))
         if loss not in ELEMENT_WISE:
             _refuse(f'{key}={loss} is none of {list(ELEMENT_WISE)}')
     check_no_batch_norm(head)
@@ -134,7 +135,7 @@ def check_image_wise_head(head: nn.Module) -> None:
 def samples_at_random(head: nn.Module) -> bool:
     """Whether a head of mmdet trains on some of its priors only."""
     sampler = getattr(head, 'sampler', None)
-    return type(sampler).__name__ not in ('NoneType', 'PseudoSampler')
+    return sampler is not None and type_name(type(sampler)) != 'PseudoSampler'
 
 
 def check_image_wise_pixels(pixel_loss: nn.Module) -> None:
@@ -143,7 +144,7 @@ def check_image_wise_pixels(pixel_loss: nn.Module) -> None:
     Raises:
         ValueError: It names the loss.
     """
-    name = type(pixel_loss).__name__
+    name = type_name(type(pixel_loss))
     if name not in PIXEL_LOSSES:
         _refuse(f'pixel_loss={name} is none of {list(PIXEL_LOSSES)}')
 
@@ -182,10 +183,10 @@ def check_no_ghost_bn(modules: Iterable[nn.Module]) -> None:
         )
 
 
-def _definer(obj: Any, method: str) -> str:
+def definer(obj: Any, method: str) -> str:
     """Name of the class that defines a method of ``obj``."""
     return next(
-        (c.__name__ for c in type(obj).__mro__ if method in vars(c)), ''
+        (type_name(c) for c in type(obj).__mro__ if method in vars(c)), ''
     )
 
 

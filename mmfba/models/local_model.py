@@ -9,9 +9,11 @@ from mmfba.local import Chain, LocalLearner, Step, probe_features
 from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
+from .auxiliary.auxiliary_network import check_num_images
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
-from .optim_wrapper import check_optim_wrapper
+from .main_head_changes import MainHeadChanges
+from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
     check_read,
@@ -20,6 +22,7 @@ from .taps import (
     last_readers,
     readable,
 )
+from .unexpected_keys import check_keys
 
 AUXILIARY = 'local_aux'
 """The auxiliary networks' name in the model, and prefix of their weights."""
@@ -50,6 +53,10 @@ class LocalModel:
     local_aux: nn.ModuleList
     local_backbone: nn.Module
     """What is cut into local modules."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        check_keys(self, super().__init__, kwargs)
+        super().__init__(*args, **kwargs)
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
         """Cut the backbone and build the auxiliary networks.
@@ -99,6 +106,7 @@ class LocalModel:
                     for i, cut in enumerate(cuts)
                 ]
             )
+        self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
             ranges,
             last_readers(self.local_aux, main.outputs_read),
@@ -142,11 +150,15 @@ class LocalModel:
         """
         raise NotImplementedError
 
+    @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
-        chain = self.make_chain()
-        step = Step(self, chain, self.local_aux, targets)
-        return self.learner.run(step, inputs)
+        check_lent(self)
+        if self.training:
+            check_num_images(self.local_aux, len(inputs))
+        step = Step(self, self.make_chain(), self.local_aux, targets)
+        with self.head_changes.followed(self):
+            return self.learner.run(step, inputs)
 
     def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
         """Losses of the plain network from what its backbone returns."""
@@ -237,9 +249,8 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
 
 
 def _forked_random_state():
-    devices = (
-        [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    )
+    on_gpu = torch.cuda.is_available()
+    devices = [torch.cuda.current_device()] if on_gpu else []
     return torch.random.fork_rng(devices=devices)
 
 

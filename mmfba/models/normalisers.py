@@ -127,6 +127,6 @@ def yolov1_normalisers(
 NORMALISERS: Dict[str, Callable[..., Dict[str, Normaliser]]] = {
     'AnchorHead': anchor_normalisers,
     'FCOSHead': fcos_normalisers,
-    'YOLOV1Head': yolov1_normalisers,
+    'mmfba.YOLOV1Head': yolov1_normalisers,
 }
 """By the name of the class that defines ``loss_by_feat``."""

@@ -1,16 +1,33 @@
 # Copyright (c) mmfba authors.
+"""What a local model needs an optimizer wrapper of ours for."""
+
 from typing import Any
 
 from torch import nn
 
 from .auxiliary import AuxiliaryNetwork
 
+BACKWARDS = 'run local backwards'
+SUMMED = "local_learning.backward='summed', which saves no memory"
+
+
+def own_wrapper_work(model: nn.Module) -> str:
+    """What optimizer wrappers of ours alone do for a model.
+
+    Args:
+        model (nn.Module): A local model.
+
+    Returns:
+        str: A verb and its object; empty if any wrapper trains the model.
+    """
+    for aux in model.local_aux:
+        if type(aux).after_step is not AuxiliaryNetwork.after_step:
+            return f'call what {type(aux).__name__} does after a step'
+    return BACKWARDS if model.learner.needs_backward else ''
+
 
 def check_optim_wrapper(model: nn.Module, optim_wrapper: Any) -> None:
     """Refuse an optimizer wrapper that cannot train the model.
-
-    It must run local backwards, and call what auxiliary networks do after the
-    optimizer's step.
 
     Args:
         model (nn.Module): A local model.
@@ -19,20 +36,35 @@ def check_optim_wrapper(model: nn.Module, optim_wrapper: Any) -> None:
     Raises:
         TypeError: It names the right one.
     """
-    if hasattr(optim_wrapper, 'local_backward'):
+    work = own_wrapper_work(model)
+    if hasattr(optim_wrapper, 'local_backward') or not work:
         return
     name = type(optim_wrapper).__name__
     amp = 'Amp' if 'Amp' in name else ''
-    right = f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper'"
-    for aux in model.local_aux:
-        if type(aux).after_step is not AuxiliaryNetwork.after_step:
-            raise TypeError(
-                f"optim_wrapper.type='{name}' does not call what "
-                f'{type(aux).__name__} does after a step: set {right}'
-            )
-    if model.learner.needs_backward:
-        raise TypeError(
-            f"optim_wrapper.type='{name}' does not run local backwards: set "
-            f"{right}, or model.local_learning.backward='summed', which saves "
-            'no memory'
-        )
+    summed = f', or model.{SUMMED}' if work == BACKWARDS else ''
+    raise TypeError(
+        f"optim_wrapper.type='{name}' does not {work}: set "
+        f"optim_wrapper.type='mmfba.{amp}LocalLearningOptimWrapper'{summed}"
+    )
+
+
+def check_lent(model: nn.Module) -> None:
+    """Refuse a step that no optimizer wrapper of ours has begun.
+
+    Args:
+        model (nn.Module): A local model, whose loss is asked for.
+
+    Raises:
+        TypeError: It says how to train the model.
+    """
+    work = own_wrapper_work(model)
+    if model.learner.lent or not work:
+        return
+    summed = f', set {SUMMED},' if work == BACKWARDS else ''
+    raise TypeError(
+        f'{type(model).__name__}.loss() was called where no optimizer wrapper '
+        f"can {work}: train it by optim_wrapper.type='mmfba."
+        "LocalLearningOptimWrapper', as the model of the config, not inside "
+        f'another one{summed} or, in a loop of your own, call it in `with '
+        'model.learner.lend_backward(torch.Tensor.backward):`'
+    )

@@ -13,6 +13,7 @@ from mmfba.local import (
 )
 from mmfba.local.learner import BACKWARDS, TIMINGS
 from mmfba.local.partition import Ranges
+from mmfba.type_name import type_name
 
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
 LISTS = (list, tuple, type(None))
@@ -64,8 +65,7 @@ class LocalLearningOptions:
             only. Defaults to False.
         loss_weight (float | list[float]): Weight of the local losses, one or
             K - 1. Defaults to 1.0.
-        auxiliary (dict): Config of the auxiliary networks, merged over the
-            defaults of the task.
+        auxiliary (dict): Auxiliary networks, merged over the task's defaults.
     """
 
     num_modules: Optional[int] = None
@@ -237,7 +237,7 @@ def merge_typed(
     base: Dict[str, Any], new: Mapping[str, Any]
 ) -> Dict[str, Any]:
     """Merge configs; where the type changes, nothing of the base stays."""
-    if new.get('type', base.get('type')) != base.get('type'):
+    if 'type' in new and type_name(new['type']) != type_name(base.get('type')):
         return dict(new)
     merged = dict(base)
     for key, value in new.items():

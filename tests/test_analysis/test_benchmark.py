@@ -40,6 +40,24 @@ def test_images_have_the_channels_that_the_network_takes():
     assert run.profile().flops > 0
 
 
+@pytest.mark.parametrize('arm', ['bp', 'fba', 'fba+accum2', 'fba+chunk'])
+def test_each_step_assigns_its_targets(arm, monkeypatch):
+    """As in training, though the batch is the same; or its time is less."""
+    from mmdet.models.task_modules.assigners import MaxIoUAssigner
+
+    run = ArmRun(config('detection', num_modules=3), arm, 2, (64, 64), 'cpu')
+    assign, calls = MaxIoUAssigner.assign, []
+
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return assign(*args, **kwargs)
+
+    monkeypatch.setattr(MaxIoUAssigner, 'assign', counted)
+    for step in range(1, 4):
+        run.step()
+        assert len(calls) == 2 * step
+
+
 def test_rows_of_a_detector():
     cfg = config('detection', num_modules=3)
     arms = ['bp', 'cp', 'checkpoint+chunk', 'accum2', 'fba', 'fba+k4+tuned']

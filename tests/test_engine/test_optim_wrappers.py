@@ -94,14 +94,13 @@ def test_bf16_amp_scales_every_loss_alike(task, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs no GPU')
-def test_a_cpu_trains_in_bfloat16_alone():
+@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+def test_a_cpu_trains_in_bfloat16_alone(dtype):
     model = build('classification', num_modules=3)
-    for dtype in (None, 'float16', torch.float16):
+    for other in ('float16', torch.float16):
         with pytest.raises(ValueError, match="on a CPU choose 'bfloat16'"):
-            AmpLocalLearningOptimWrapper(optimizer=_sgd(model), dtype=dtype)
-    wrapper = AmpLocalLearningOptimWrapper(
-        optimizer=_sgd(model), dtype=torch.bfloat16
-    )
+            AmpLocalLearningOptimWrapper(optimizer=_sgd(model), dtype=other)
+    wrapper = AmpLocalLearningOptimWrapper(optimizer=_sgd(model), dtype=dtype)
     before = copy.deepcopy(model.backbone.conv1.weight)
     types = set()
     for module in model.modules():

@@ -98,3 +98,44 @@ def test_what_belongs_to_local_learning_goes():
 def test_refuses_a_plain_model(cfg):
     with pytest.raises(ValueError, match="'mmfba.LocalImageClassifier'"):
         plain_config(Config(cfg))
+
+
+def test_types_may_be_classes(tmp_path):
+    pytest.importorskip('mmpretrain')
+    (tmp_path / 'classes.py').write_text(CLASSES)
+    plain = plain_config(Config.fromfile(tmp_path / 'classes.py'))
+    assert own_types(plain) == ['mmfba.CIFARResNet']
+    expected = dict(
+        model=dict(
+            type='mmpretrain.ImageClassifier',
+            backbone=dict(
+                type='mmfba.models.backbones.cifar_resnet.CIFARResNet',
+                depth=20,
+            ),
+        ),
+        optim_wrapper=dict(
+            type='OptimWrapper', optimizer=dict(type='torch.optim.SGD', lr=1)
+        ),
+        default_hooks=dict(timer=dict(type='mmengine.hooks.IterTimerHook')),
+    )
+    text = plain.pretty_text
+    assert Config.fromstring(text, '.py').to_dict() == expected
+
+
+CLASSES = """
+from mmengine.hooks import IterTimerHook
+from torch.optim import SGD
+from mmfba.engine.hooks import FeatureBankHook
+from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
+from mmfba.models import LocalImageClassifier
+from mmfba.models.backbones.cifar_resnet import CIFARResNet
+
+model = dict(
+    type=LocalImageClassifier,
+    backbone=dict(type=CIFARResNet, depth=20),
+    local_learning=dict(num_modules=3))
+optim_wrapper = dict(
+    type=LocalLearningOptimWrapper, optimizer=dict(type=SGD, lr=1))
+default_hooks = dict(
+    timer=dict(type=IterTimerHook), bank=dict(type=FeatureBankHook))
+"""

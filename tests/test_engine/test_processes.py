@@ -5,10 +5,16 @@ import pytest
 import torch
 from local_models import build, config
 from mmengine.config import Config
+from mmengine.model import (
+    MMDistributedDataParallel,
+    MMSeparateDistributedDataParallel,
+)
+from mmengine.runner import Runner
 from tiny_runner import make_runner
 from torch import distributed as dist
 
 from mmfba.engine import processes
+from mmfba.engine.model_wrappers import LocalDistributedDataParallel
 from mmfba.engine.processes import check_runner, several_processes
 
 OURS = 'mmfba.LocalDistributedDataParallel'
@@ -49,6 +55,23 @@ def test_a_local_model_gets_its_wrapper(backends):
     # And keeps what the user has set.
     mine = dict(type=OURS, bucket_cap_mb=1)
     assert _set_up(_config(model_wrapper_cfg=mine)).model_wrapper_cfg == mine
+
+
+def test_types_may_be_classes(backends):
+    pytest.importorskip('mmpretrain')
+    from mmfba.models import LocalImageClassifier
+
+    cfg = _config(runner_type=Runner)
+    cfg.model.type = LocalImageClassifier
+    assert _set_up(cfg).model_wrapper_cfg == dict(type=OURS)
+    mine = dict(type=LocalDistributedDataParallel)
+    cfg.model_wrapper_cfg = mine
+    assert _set_up(cfg).model_wrapper_cfg == mine
+    cfg.model_wrapper_cfg = dict(type=MMDistributedDataParallel)
+    assert _set_up(cfg).model_wrapper_cfg.device_ids is None
+    cfg.model_wrapper_cfg = dict(type=MMSeparateDistributedDataParallel)
+    with pytest.raises(ValueError, match=f"'MMSeparateDist.*{OURS}"):
+        _set_up(cfg)
 
 
 @pytest.mark.parametrize(

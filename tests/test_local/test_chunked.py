@@ -14,14 +14,10 @@ MODULES = ((0, 1), (1, 3), (3, 4))
 READS = {1: ['input', 'stem.pooled']}
 
 
-def trained(num_modules=3, backward=None, **options):
+def trained(num_modules=3, backward=torch.Tensor.backward, **options):
     modules = MODULES if num_modules == 3 else ((0, 4),)
     model = make_model(modules, READS if num_modules == 3 else {}, **options)
-    if backward is not None:
-        with model.learner.lend_backward(backward):
-            returned = model.loss(INPUTS, TARGETS)
-    else:
-        returned = model.loss(INPUTS, TARGETS)
+    returned = model.loss(INPUTS, TARGETS, backward=backward)
     total(returned).backward()
     return model, returned
 
@@ -46,7 +42,7 @@ def test_shared_head_and_batch_norm_statistics():
         assert model.state_dict()[name].equal(value), name
 
 
-def test_every_chunk_goes_through_the_lent_backward():
+def test_all_backwards_go_through_the_lent_one():
     scaled = []
 
     def backward(loss):
@@ -55,10 +51,11 @@ def test_every_chunk_goes_through_the_lent_backward():
 
     whole, _ = trained()
     model, returned = trained(chunk=3, backward=backward)
-    assert len(scaled) == 3 * 2  # modules, chunks
+    # Two chunks of each module, and a zero that hands over to its units.
+    assert len(scaled) == 3 * (2 + 1) and scaled[2::3] == [0] * 3
     expected = {name: 8 * g for name, g in gradients(whole).items()}
     assert_same(gradients(model), expected, 1e-11)
-    assert sum(scaled[-2:]) == pytest.approx(returned['loss_cls'].item())
+    assert sum(scaled[-3:]) == pytest.approx(returned['loss_cls'].item())
 
 
 def test_summed_backward_ignores_chunks():

@@ -56,6 +56,17 @@ def test_output_gradients_and_statistics(size, momentum, training):
         )
 
 
+def test_autocast_changes_nothing_in_the_backward_either():
+    stems = [make_stem().float() for _ in range(2)]
+    x = torch.randn(3, 3, 33, 40)
+    for stem, enabled in zip(stems, (False, True)):
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            out = lean_stem(tuple(stem), x)
+            out.backward(torch.ones_like(out))
+    for name, p in stems[0].named_parameters():
+        assert stems[1].get_parameter(name).grad.equal(p.grad), name
+
+
 @pytest.mark.parametrize('device', ['cpu', 'meta'])
 def test_a_fraction_of_the_memory(device):
     stem = make_stem().to(device)

@@ -5,7 +5,7 @@ import copy
 
 import pytest
 import torch
-from local_models import build, data, gradients, losses, raw_data
+from local_models import bare_loss, build, data, gradients, losses, raw_data
 from mmdet.testing import demo_mm_inputs
 
 from mmfba.models.image_wise import ImageWiseHeadLoss, ImageWisePixelLoss
@@ -31,7 +31,7 @@ def assert_same_step(model, whole, batch, tolerance=1e-10):
     logs, grads = [], []
     for m in (model, whole):
         processed = m.data_preprocessor(copy.deepcopy(batch), True)
-        total, values = m.parse_losses(m(**processed, mode='loss'))
+        total, values = m.parse_losses(bare_loss(m, processed))
         total.backward()
         logs.append(values)
         grads.append(gradients(m))

@@ -5,7 +5,15 @@ import copy
 
 import pytest
 import torch
-from local_models import TASKS, build, data, gradients, losses, raw_data
+from local_models import (
+    TASKS,
+    bare_loss,
+    build,
+    data,
+    gradients,
+    losses,
+    raw_data,
+)
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import nn
 
@@ -72,7 +80,7 @@ def test_immediate_equals_summed(task):
     for backward in ('summed', 'immediate'):
         model = build(task, num_modules=3, backward=backward).double()
         batch = _double(data(model, task))
-        total, logs = model.parse_losses(model(**batch, mode='loss'))
+        total, logs = model.parse_losses(bare_loss(model, batch))
         total.backward()
         if expected is None:
             expected, all_losses = gradients(model), total.item()
@@ -89,8 +97,8 @@ def test_immediate_equals_summed(task):
 @tasks
 def test_no_gradient_crosses_a_cut(task):
     model = build(task, num_modules=3)
-    with model.learner.lend_backward(lambda loss: None):
-        total, _ = losses(model, task)
+    returned = bare_loss(model, data(model, task), backward=lambda loss: None)
+    total, _ = model.parse_losses(returned)
     total.backward()
     stop = model.learner.modules[-1][0]
     from mmfba.models import build_chain
@@ -218,7 +226,7 @@ def test_a_step_needs_less_activation_memory_than_bp(task):
         batch = data(model, task, batch_size=8, size=128)
         with PeakTracker().track(model, batch['inputs']) as tracker:
             static = tracker.current
-            total, _ = model.parse_losses(model(**batch, mode='loss'))
+            total, _ = model.parse_losses(bare_loss(model, batch))
             total.backward()
         grads = sum(p.nbytes for p in model.parameters())
         peaks[name] = tracker.peak - static - grads
@@ -269,12 +277,11 @@ def test_gradient_of_a_shared_head_is_the_sum_over_modules():
         terms.append(model.bbox_head.retina_cls.weight.grad.clone())
         model.bbox_head.zero_grad()
 
-    with model.learner.lend_backward(collect):
-        total, _ = model.parse_losses(model(**batch, mode='loss'))
+    total, _ = model.parse_losses(bare_loss(model, batch, backward=collect))
     collect(total)
     assert len(terms) == 3
     model.zero_grad()
-    model.parse_losses(model(**batch, mode='loss'))[0].backward()
+    model.parse_losses(bare_loss(model, batch))[0].backward()
     torch.testing.assert_close(
         model.bbox_head.retina_cls.weight.grad,
         sum(terms),

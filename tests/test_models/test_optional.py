@@ -14,11 +14,12 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-from mmfba.registry import DATASETS, METRICS, MODELS
+from mmfba.registry import DATASETS, METRICS, MODELS, TASK_UTILS
 for registry, name in (
     (MODELS, 'LocalImageClassifier'),
     (MODELS, 'LocalSingleStageDetector'),
     (MODELS, 'LocalEditModel'),
+    (TASK_UTILS, 'YOLOV1Assigner'),
     (DATASETS, 'SVHN'),
     (METRICS, 'ClasswiseVOCMetric'),
 ):
@@ -31,7 +32,7 @@ assert not set(missing) & set(sys.modules)
 
 
 PARTS = dict(
-    mmdet=('LocalSingleStageDetector', 'ClasswiseVOCMetric'),
+    mmdet=('LocalSingleStageDetector', 'YOLOV1Assigner', 'ClasswiseVOCMetric'),
     mmpretrain=('LocalImageClassifier', 'SVHN'),
     mmagic=('LocalEditModel',),
 )

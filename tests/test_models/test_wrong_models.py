@@ -8,11 +8,13 @@ value, and the remedy.
 import re
 
 import pytest
-from local_models import config
+from local_models import DETECTOR, build, config
+from mmengine.hub import get_config
 
 from mmfba.engine.user_errors import one_line_errors
 from mmfba.models.build_model import build_model
 
+BFP = dict(type='BFP', in_channels=16, num_levels=5)
 BALANCED = dict(partition=dict(type='mmfba.BalancedPartition'))
 
 
@@ -194,6 +196,81 @@ MODELS = [
         dict(type='mmfba.LocalImageClassifier'),
         "ImageClassifier.*unexpected.*'bbox_head'",
     ),
+    (
+        'classification',
+        dict(queue_len=4),
+        "^error: model.type='mmfba.LocalImageClassifier' cannot train this "
+        "model, .*'queue_len'.*the keys .*'backbone', 'neck', 'head'",
+    ),
+    (
+        'classification',
+        dict(haed=dict(type='LinearClsHead')),
+        "'haed'.*did you mean 'head'",
+    ),
+    (
+        'detection',
+        dict(rpn_head=dict(type='RPNHead'), roi_head=dict()),
+        "^error: model.type='mmfba.LocalSingleStageDetector' cannot train a "
+        "two-stage detector, .*'rpn_head', 'roi_head'.*the keys .*bbox_head",
+    ),
+    (
+        'super-resolution',
+        dict(discriminator=dict(type='ModifiedVGG'), gan_loss=dict()),
+        "^error: model.type='mmfba.LocalEditModel' cannot train a GAN, "
+        ".*'discriminator', 'gan_loss'.*the keys .*generator",
+    ),
+    (
+        'detection',
+        {'backbone.type': 'ResNet_CIFAR'},
+        r"in \['mmpretrain'\].*type='mmpretrain.ResNet_CIFAR'",
+    ),
+]
+
+# A neck and an auxiliary neck that does not suit it
+NECKS = [
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.BankFPN'),
+        "is a FPN \\+ BFP: use type='mmfba.SLMFPN'",
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(out_channels=8),
+        'out_channels=8: FPN \\+ BFP .* 16 channels: leave out_channels out',
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.SLMLevel'),
+        'SLMLevel: .* is a FPN \\+ BFP: choose another',
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.SLMNeck'),
+        'SLMNeck .*levels of FPN \\+ BFP: use mmfba',
+    ),
+    (
+        dict(
+            type='CTResNetNeck',
+            in_channels=64,
+            num_deconv_filters=[16],
+            num_deconv_kernels=[4],
+            use_dcn=False,
+        ),
+        dict(type='mmfba.ConvLevel'),
+        'CTResNetNeck returns no such level of stage 4: choose another',
+    ),
+    (
+        dict(
+            type='DilatedEncoder',
+            in_channels=64,
+            out_channels=16,
+            block_mid_channels=8,
+            num_residual_blocks=1,
+            block_dilations=[2],
+        ),
+        dict(type='mmfba.SLMNeck', mode='stage_tail'),
+        "stage 1 does not give DilatedEncoder .*mode='stage_chain'",
+    ),
 ]
 
 CASES = [
@@ -216,4 +293,59 @@ def _message(function, *args):
 def test_wrong_models(task, options, words):
     cfg = config(task)
     cfg.merge_from_dict({f'model.{k}': v for k, v in options.items()})
+    assert re.search(words, _message(build_model, cfg))
+
+
+STOCK = [
+    ('mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 'FasterRCNN'),
+    ('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', 'RetinaNet'),
+]
+
+
+@pytest.mark.parametrize('name, kind', STOCK)
+def test_plain_types_do_not_learn_locally(name, kind):
+    cfg = get_config(name)
+    cfg.model.local_learning = dict(num_modules=4)
+    words = _message(build_model, cfg)
+    assert words.startswith(f'error: model.type={kind}: unexpected keyword')
+    assert "'mmfba.LocalSingleStageDetector' (for mmdet.Single" in words
+    assert 'two-stage detectors' in words and '\n' not in words
+
+
+def test_a_name_that_needs_its_scope():
+    cfg = config('detection')
+    cfg.pop('default_scope')
+    cfg.model.type = 'RetinaNet'
+    words = _message(build_model, cfg)
+    assert re.search("'mmdet.RetinaNet'.*default_scope='mmdet'", words)
+    assert 'did you mean' not in words
+
+
+def test_classifiers_of_modules():
+    """mmpretrain takes modules for configs."""
+    options = dict(num_modules=3)
+    whole = build('classification', **options)
+    cfg = config('classification', **options)
+    for key in ('backbone', 'neck', 'head'):
+        cfg.model[key] = getattr(build('classification'), key)
+        if key == 'backbone':
+            found = build_model(cfg).state_dict()
+            expected = whole.state_dict()
+            assert found.keys() == expected.keys()
+            assert all(found[k].shape == v.shape for k, v in expected.items())
+            continue
+        words = f'model.{key} is a {type(cfg.model[key]).__name__}.*as a dict'
+        assert re.search(words, _message(build_model, cfg))
+        cfg.model[key] = config('classification').model[key]
+    cfg.model.local_learning = dict(num_modules=1)
+    cfg.model.update(head=build('classification').head)
+    assert not build_model(cfg).local_aux
+
+
+@pytest.mark.parametrize('neck, auxiliary, words', NECKS)
+def test_auxiliary_necks_that_do_not_suit_the_neck(neck, auxiliary, words):
+    # The last cut is in the last stage, the first at the stem.
+    cuts = ['layer4.0'] if 'Level' in str(auxiliary) else ['stem']
+    cfg = config('detection', partition=cuts, auxiliary=dict(neck=auxiliary))
+    cfg.model.neck = neck
     assert re.search(words, _message(build_model, cfg))

@@ -6,6 +6,7 @@ import pytest
 from local_models import config
 from run_tool import load_tool
 
+from mmfba.analysis import accuracy
 from mmfba.analysis.train_and_test import config_hash
 
 
@@ -42,7 +43,7 @@ arms = dict(
             found[run['arm']]['mean'] = run['mean']
         progress(len(found), 'FBA, 0', found)
 
-    monkeypatch.setattr(tool, 'train_all', train_all)
+    monkeypatch.setattr(accuracy, 'train_all', train_all)
 
     def main(*options):
         monkeypatch.setattr('sys.argv', ['tool', 'two.py', *options])

@@ -6,13 +6,17 @@ import logging
 import pickle
 from types import SimpleNamespace
 
+import mmengine.dist
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import LoggerHook
+from mmengine.hooks import CheckpointHook, LoggerHook
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from run_tool import load_tool, run_tool
 from tiny_configs import CLASSIFICATION, DETECTION, EDITING
 from tiny_data import write_cifar10, write_coco, write_div2k
+
+from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 
 
 def _metrics(work_dir):
@@ -42,6 +46,7 @@ def test_detection(tmp_path):
     )
     predictions = pickle.loads((tmp_path / 'out.pkl').read_bytes())
     assert len(predictions) == 2 and 'pred_instances' in predictions[0]
+    assert not {'gt_instances', 'ignored_instances'} & predictions[0].keys()
     assert len(list((tmp_path / 'pictures').glob('*.jpg'))) == 2
     assert 'coco/bbox_mAP' in _metrics(tmp_path / 'tested')
 
@@ -69,9 +74,14 @@ def test_editing(tmp_path):
         tmp_path, 'train.py edit.py --work-dir w --resume --no-validate'
     )
     assert 'resumed epoch: 0, iter: 1' in out
-    run_tool(tmp_path, 'test.py edit.py w/iter_2.pth --work-dir tested')
+    run_tool(
+        tmp_path,
+        'test.py edit.py w/iter_2.pth --work-dir tested --out metrics.pkl',
+    )
     sets = {'Set5/PSNR', 'Set14/PSNR', 'DIV2K/PSNR'}
-    assert sets <= set(_metrics(tmp_path / 'tested'))
+    logged = _metrics(tmp_path / 'tested')
+    written = pickle.loads((tmp_path / 'metrics.pkl').read_bytes())
+    assert sets <= written.keys() and written.items() <= logged.items()
 
 
 @pytest.fixture(autouse=True)
@@ -97,12 +107,14 @@ def test_train_defaults():
     hook = cfg.default_hooks.checkpoint
     assert hook == dict(type='mmfba.AtomicCheckpointHook', interval=1)
 
-    stock = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2))
-    hook = _merged('train', dict(default_hooks=stock)).default_hooks.checkpoint
-    assert hook == dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+    ours = dict(type='mmfba.AtomicCheckpointHook', max_keep_ckpts=2)
+    for kind in ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook):
+        stock = dict(checkpoint=dict(type=kind, max_keep_ckpts=2))
+        cfg = _merged('train', dict(default_hooks=stock))
+        assert cfg.default_hooks.checkpoint == ours
 
     mine = dict(plain_checkpoint=dict(type='Mine'))
-    for hook in (None, dict(type='Mine')):
+    for hook in (None, dict(type='Mine'), dict(type='my.CheckpointHook')):
         mine = dict(mine, checkpoint=hook)
         cfg = _merged('train', dict(default_hooks=mine, work_dir='w'))
         assert cfg.default_hooks == mine and cfg.work_dir == 'w'
@@ -141,6 +153,10 @@ OUR_AMP = 'mmfba.AmpLocalLearningOptimWrapper'
     [
         (dict(), 'AmpOptimWrapper'),
         (dict(type='OptimWrapper'), 'AmpOptimWrapper'),
+        (dict(type=OptimWrapper), 'AmpOptimWrapper'),
+        (dict(type='mmengine.optim.OptimWrapper'), 'AmpOptimWrapper'),
+        (dict(type=AmpOptimWrapper), 'AmpOptimWrapper'),
+        (dict(type=LocalLearningOptimWrapper), OUR_AMP),
         (dict(type='AmpOptimWrapper'), 'AmpOptimWrapper'),
         (dict(type=OURS), OUR_AMP),
         (dict(type=OUR_AMP), OUR_AMP),
@@ -182,6 +198,10 @@ def test_test_errors(capsys):
     with pytest.raises(SystemExit):
         _merged('test', dict(), '--out', 'x.json')
     assert '.pkl' in capsys.readouterr().err
+    _merged('test', dict(), '--out', 'x.json', '--out-item', 'metrics')
+    with pytest.raises(SystemExit):
+        _merged('test', dict(), '--out-item', 'metrics')
+    assert '--out-item needs --out' in capsys.readouterr().err
 
 
 def test_help_says_what_trust_means(capsys):
@@ -197,7 +217,7 @@ def test_the_main_process_alone_writes_the_figures(
     main, tmp_path, monkeypatch
 ):
     tool = load_tool('test')
-    monkeypatch.setattr(tool, 'is_main_process', lambda: main)
+    monkeypatch.setattr(mmengine.dist, 'is_main_process', lambda: main)
     hook = LoggerHook()
     hook.json_log_path = 'figures.json'
     processor = SimpleNamespace(

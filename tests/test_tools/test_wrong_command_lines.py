@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     for name, make in (('cls', classifier_config), ('det', detector_config)):
         (root / name).mkdir()
         make(root / name).dump(str(root / f'{name}.py'))
+    _write_nested_model(root)
     _write_checkpoints(root)
     _write_annotations(root / 'det/data')
     texts = dict(
@@ -41,6 +42,19 @@ def folder(tmp_path_factory):
     for name, text in texts.items():
         (root / f'{name}.py').write_text(text)
     return root
+
+
+def _write_nested_model(root):
+    """A local model of which its parent runs the network alone."""
+    cfg = Config.fromfile(root / 'cls.py')
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    cfg.default_hooks = {}
+    cfg.model = dict(
+        type='ImageToImageRetriever',
+        image_encoder=cfg.model,
+        prototype=str(root / 'weights.pth'),
+    )
+    cfg.dump(str(root / 'nested.py'))
 
 
 def _write_checkpoints(root):
@@ -116,6 +130,10 @@ COMMANDS = [
         "mdel.head.in_channels=3: .*did you mean 'model'",
     ),
     (
+        'train nested.py',
+        "Retriever holds a LocalImageClassifier as '.*plain model's",
+    ),
+    (
         'train cls.py --cfg-options optim_wrapper.type=OptimWrapper',
         "type='OptimWrapper' .*set .*mmfba.LocalLearningOptimWrapper",
     ),
@@ -123,6 +141,10 @@ COMMANDS = [
         'train cls.py --cfg-options '
         'optim_wrapper.type=mmfba.LocalLearningOptimWraper',
         "'mmfba.LocalLearningOptimWraper'.*'mmfba.LocalLearningOptimWrapper'",
+    ),
+    (
+        'train det.py --cfg-options model.type=mmfba.LocalSingleDetector',
+        "'mmfba.LocalSingleDetector'.*'mmfba.LocalSingleStageDetector'",
     ),
     (
         'train cls.py --cfg-options optim_wrapper.update_by=never',
@@ -167,6 +189,12 @@ COMMANDS = [
         'bbox_head.num_classes=4, .* has 80 classes.*set num_classes=80',
     ),
     (
+        'train det.py --cfg-options '
+        'train_dataloader.dataset.metainfo.classes=cat '
+        'train_dataloader.dataset.filter_cfg.filter_empty_gt=False',
+        r"classes='cat' is a string.* 3 classes.*classes=\('cat',\)",
+    ),
+    (
         'train cls.py --auto-scale-lr',
         '--auto-scale-lr needs .*base_batch_size',
     ),
@@ -179,7 +207,10 @@ COMMANDS = [
     (f'train cls.py {DATASET}split=tran', "one of .*'train'.*'tran'"),
     (f'train det.py {DATASET}ann_file=none.json', 'No such .*none.json'),
     (f'train det.py {DATASET}data_prefix.img=none', 'No such .*none/0+1.jpg'),
-    (f'train det.py {DATASET}ann_file=no_images.json', 'no_images.*no image'),
+    (
+        f'train det.py {DATASET}ann_file=no_images.json',
+        'no_images.*no image.*metainfo.classes',
+    ),
     (
         f'train det.py {DATASET}ann_file=no_boxes.json',
         'no_boxes.*without a box',
@@ -202,7 +233,10 @@ COMMANDS = [
     ('test cls.py list.pth', 'list.pth holds a list.*expected a dict'),
     ('test cls.py detector.pth', 'detector.pth is not of.*another'),
     ('test cls.py objects.pth', 'HistoryBuffer.*--trust-checkpoint'),
-    ('test cls.py weights.pth --tta', '--tta needs .*tta_model'),
+    (
+        'test cls.py weights.pth --tta --cfg-options model.type=BaseModel',
+        '--tta needs .*tta_model',
+    ),
     ('test cls.py weights.pth --show', '--show.*default_hooks.visualization'),
 ]
 

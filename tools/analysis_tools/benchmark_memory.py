@@ -12,15 +12,11 @@ from typing import Any, Dict, List
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.analysis.benchmark import benchmark
-from mmfba.analysis.environment import describe_environment
-from mmfba.analysis.plots import plot_pareto, plot_timelines
 from mmfba.analysis.training_arms import describe_tokens
 from mmfba.engine.command_line import (
     add_step_arguments,
     load_config,
 )
-from mmfba.engine.user_errors import one_line_errors
 
 ARMS = ['bp', 'cp', 'checkpoint+chunk', 'fba', 'fba+balanced+chunk']
 ARMS += ['fba+tuned']
@@ -46,6 +42,11 @@ def main() -> None:
     parser.add_argument('--plot', type=Path, help='write a picture (PNG)')
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
+    from mmfba.analysis.benchmark import benchmark
+    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.plots import plot_pareto, plot_timelines
+    from mmfba.engine.user_errors import one_line_errors
+
     logging.disable(logging.WARNING)
     with one_line_errors():
         cfg = load_config(args)

@@ -12,18 +12,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from mmfba.analysis.environment import describe_environment
-from mmfba.analysis.similarity import compare_networks
-from mmfba.analysis.similarity_plot import plot_similarity, same_unit
-from mmfba.analysis.unit_features import load_batches, load_network
-from mmfba.engine.checkpoint_files import checkpoint_loading
 from mmfba.engine.command_line import (
     add_config_options,
     add_trust_checkpoint,
     merge_options,
     read_config,
 )
-from mmfba.engine.user_errors import one_line_errors
 
 
 def main() -> None:
@@ -46,6 +40,13 @@ def main() -> None:
     args = parser.parse_args()
     if len(args.network) < 2:
         parser.error('--network is needed twice at least')
+    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.similarity import compare_networks
+    from mmfba.analysis.similarity_plot import plot_similarity
+    from mmfba.analysis.unit_features import load_batches, load_network
+    from mmfba.engine.checkpoint_files import checkpoint_loading
+    from mmfba.engine.user_errors import one_line_errors
+
     logging.disable(logging.WARNING)
     with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
         configs = [read_config(config) for _, config, _ in args.network]
@@ -73,6 +74,8 @@ def main() -> None:
 
 def show(networks: list) -> None:
     """Print what each unit has."""
+    from mmfba.analysis.similarity_plot import same_unit
+
     reference, *others = networks
     table = Table('unit', box=None)
     columns = []

@@ -14,24 +14,15 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from mmfba.analysis.accuracy import (
-    ORDER_NOTE,
-    Trained,
-    fba_row,
-    known_results,
-    order,
-    train_all,
-)
-from mmfba.analysis.comparison import Comparison, measure_costs
-from mmfba.analysis.comparison_plots import plot_comparison
-from mmfba.analysis.environment import describe_environment
-from mmfba.engine.user_errors import one_line_errors
+if TYPE_CHECKING:
+    from mmfba.analysis.accuracy import Trained
+    from mmfba.analysis.comparison import Comparison
 
 
 def main() -> None:
@@ -74,6 +65,11 @@ def main() -> None:
     )
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
+    from mmfba.analysis.accuracy import known_results
+    from mmfba.analysis.comparison import Comparison, measure_costs
+    from mmfba.analysis.comparison_plots import plot_comparison
+    from mmfba.engine.user_errors import one_line_errors
+
     logging.disable(logging.WARNING)
     with one_line_errors():
         comparison = Comparison.from_file(args.comparison, args.run_options)
@@ -84,7 +80,7 @@ def main() -> None:
     if args.out and args.out.exists():
         known += _runs(args.out)
 
-    def save(trained: Trained) -> None:
+    def save(trained: 'Trained') -> None:
         for row in rows:
             row.update(trained.get(row['arm'], {}))
         if args.out:
@@ -102,19 +98,21 @@ def main() -> None:
 
 
 def run_trainings(
-    comparison: Comparison,
+    comparison: 'Comparison',
     work_dir: Path,
     jobs: int,
     known: List[Dict[str, Any]],
-    save: Callable[[Trained], None],
+    save: Callable[['Trained'], None],
 ) -> None:
     """Train all arms behind a progress bar, saving after each run."""
+    from mmfba.analysis.accuracy import train_all
+
     total = len(comparison.arms) * len(comparison.seeds)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn()) as bar:
         task = bar.add_task('trainings', total=total)
 
-        def progress(done: int, name: str, trained: Trained) -> None:
+        def progress(done: int, name: str, trained: 'Trained') -> None:
             bar.update(task, completed=done, description=name or 'trainings')
             save(trained)
 
@@ -128,9 +126,11 @@ def _runs(results: Path) -> List[Dict[str, Any]]:
 
 def _write(
     args: argparse.Namespace,
-    comparison: Comparison,
+    comparison: 'Comparison',
     rows: List[Dict[str, Any]],
 ) -> None:
+    from mmfba.analysis.environment import describe_environment
+
     results = dict(
         describe_environment(None if args.train else args.device),
         command=shlex.join(['python', *sys.argv]),
@@ -148,6 +148,8 @@ def _write(
 
 def show(rows: List[Dict[str, Any]], metric: str) -> None:
     """Print the table."""
+    from mmfba.analysis.accuracy import ORDER_NOTE, fba_row
+
     table = Table(box=None)
     table.add_column('arm', overflow='fold')
     names = ['K', 'aux. parameters', 'peak, MiB', 'peak ratio', 'rest ratio']
@@ -184,6 +186,8 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
 
 
 def _vs(row: Dict[str, Any], reference: Dict[str, Any]) -> str:
+    from mmfba.analysis.accuracy import order
+
     known = row is not reference and 'mean' in row
     return order(row, reference) if known else ''
 

@@ -7,23 +7,19 @@ Runs nothing but shapes: it needs no GPU, no data and no weights.
 import argparse
 import logging
 import shlex
+from typing import TYPE_CHECKING, Dict
 
 from rich.console import Console
 from rich.table import Table
 
-from mmfba.analysis.plan import (
-    Setting,
-    cheapest_setting,
-    describe_units,
-    measure_setting,
-    parse_bytes,
-)
-from mmfba.analysis.unit_costs import UnitCosts
 from mmfba.engine.command_line import (
     add_step_arguments,
     load_config,
 )
-from mmfba.engine.user_errors import one_line_errors
+
+if TYPE_CHECKING:
+    from mmfba.analysis.plan import Setting
+    from mmfba.analysis.unit_costs import UnitCosts
 
 MIB = 2**20
 
@@ -34,6 +30,14 @@ def main() -> None:
     add_step_arguments(parser)
     parser.add_argument('--budget', help='what may be used, such as 8GiB')
     args = parser.parse_args()
+    from mmfba.analysis.plan import (
+        cheapest_setting,
+        describe_units,
+        measure_setting,
+        parse_bytes,
+    )
+    from mmfba.engine.user_errors import one_line_errors
+
     logging.disable(logging.WARNING)
     step = (args.batch, tuple(args.shape))
     console = Console(width=100)
@@ -45,7 +49,12 @@ def main() -> None:
             console, 'as configured', measure_setting(cfg, 'fba', *step)
         )
         if budget:
-            found = cheapest_setting(cfg, *step, budget)
+            refused: Dict[str, str] = {}
+            found = cheapest_setting(cfg, *step, budget, refused)
+            for arm, reason in refused.items():
+                console.print(
+                    f'not possible ({arm}): {reason}', highlight=False
+                )
             show_setting(console, f'cheapest within {args.budget}', found)
             console.print(
                 'Options:\n--cfg-options ' + shlex.join(found.options),
@@ -54,7 +63,7 @@ def main() -> None:
             )
 
 
-def show_units(console: Console, costs: UnitCosts) -> None:
+def show_units(console: Console, costs: 'UnitCosts') -> None:
     """Print what each unit costs."""
     table = Table(box=None, title='Units, MiB')
     table.add_column('unit')
@@ -75,7 +84,7 @@ def show_units(console: Console, costs: UnitCosts) -> None:
     )
 
 
-def show_setting(console: Console, name: str, setting: Setting) -> None:
+def show_setting(console: Console, name: str, setting: 'Setting') -> None:
     """Print the peak of each local module."""
     profile = setting.profile
     peaks = ', '.join(f'{p / MIB:,.0f}' for p in profile.peak_by_tag.values())

@@ -15,8 +15,6 @@ import cv2
 import numpy as np
 from _write_once import write_once
 from scipy.ndimage import affine_transform
-from sklearn.datasets import load_digits, load_sample_images
-from sklearn.model_selection import train_test_split
 
 VERSION = 3  # raise it when the same settings give other images
 SIDES = (14 / 128, 90 / 128)  # side of the 8x8 cell over the canvas' side
@@ -35,6 +33,9 @@ def split_digits(seed=0):
         dict[str, np.ndarray]: For ``train`` and ``val`` the indices into
         ``load_digits()``; no digit is in both.
     """
+    from sklearn.datasets import load_digits  # slow: not before it is needed
+    from sklearn.model_selection import train_test_split
+
     target = load_digits().target
     options = dict(train_size=TRAIN_SHARE, stratify=target, random_state=seed)
     train, val = train_test_split(np.arange(len(target)), **options)
@@ -167,6 +168,8 @@ def write_split(folder, split, num, size, seed):
     Returns:
         int: Number of annotations written.
     """
+    from sklearn.datasets import load_digits, load_sample_images
+
     digits, indices = load_digits(), split_digits(seed)[split]
     cut = int(TRAIN_SHARE * 427)  # the height of both photographs
     part = slice(cut) if split == 'train' else slice(cut, None)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from _write_once import write_once
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio
 
 VERSION = 1  # raise it when the same settings give other images
 SOURCES = {  # folder, from a package's name or the root, and photographs
@@ -110,6 +109,8 @@ def degrade(image, scale):
         tuple[PIL.Image.Image, float]: The small image, and the PSNR in dB
         of the bicubic enlargement, RGB, ``scale`` pixels of border left out.
     """
+    from skimage.metrics import peak_signal_noise_ratio  # slow to import
+
     w, h = image.size
     small = image.resize((w // scale, h // scale), Image.Resampling.BICUBIC)
     large = small.resize((w, h), Image.Resampling.BICUBIC)

@@ -8,15 +8,11 @@ computes bit for bit what the local model does.
 
 import argparse
 
-from mmfba.engine.checkpoint_files import checkpoint_loading
 from mmfba.engine.command_line import (
     add_config_options,
     add_trust_checkpoint,
     load_config,
 )
-from mmfba.engine.plain_config import own_types, plain_config
-from mmfba.engine.publish import publish
-from mmfba.engine.user_errors import one_line_errors
 
 
 def main(argv=None) -> None:
@@ -36,6 +32,11 @@ def main(argv=None) -> None:
     add_trust_checkpoint(parser)
     add_config_options(parser)
     args = parser.parse_args(argv)
+    from mmfba.engine.checkpoint_files import checkpoint_loading
+    from mmfba.engine.plain_config import own_types, plain_config
+    from mmfba.engine.publish import publish
+    from mmfba.engine.user_errors import one_line_errors
+
     with one_line_errors(), checkpoint_loading(args.trust_checkpoint):
         cfg = load_config(args)
         paths = publish(

@@ -93,6 +93,10 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         self.last_ckpt = self._path(step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        if self.save_optimizer and not is_main_process():
+            # The main process, which alone saves, may gather the state from
+            # all: ZeroRedundancyOptimizer would wait for the others for ever.
+            runner.optim_wrapper.state_dict()
         runner.save_checkpoint(
             self.out_dir,
             self.filename_tmpl.format(step),
@@ -107,13 +111,15 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             name = osp.join(runner.work_dir, 'last_checkpoint')
             AtomicLocalBackend().put(self.last_ckpt.encode(), name)
-            if outdated and self.file_backend.exists(outdated):
+            if outdated:
                 self._remove(outdated)
 
     def _save_best_checkpoint(
         self, runner: Runner, metrics: Dict[str, Any]
     ) -> None:
         # MMEngine's removes the previous one first.
+        if not hasattr(self, 'file_backend'):
+            return  # runner.val() without training: there is none to save
         outdated: List[str] = []
         self.file_backend.remove = outdated.append
         try:
@@ -131,7 +137,8 @@ class AtomicCheckpointHook(CheckpointHook):
         return self.file_backend.join_path(self.out_dir, name)
 
     def _remove(self, path: str) -> None:
-        if self.file_backend.isdir(path):  # as DeepSpeed writes them
-            self.file_backend.rmtree(path)
-        else:
+        # In MMEngine's order: not every storage knows what a folder is.
+        if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # as DeepSpeed writes them
+            self.file_backend.rmtree(path)

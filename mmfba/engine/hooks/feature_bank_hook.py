@@ -6,16 +6,19 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 from rich.console import Console
 from rich.table import Table
 
+from mmfba.models.auxiliary.auxiliary_network import check_num_images
 from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
 from ..processes import check_runner
+from ..smallest_batch import smallest_batch
 from ..unwrap import find_local_model, get_local_model
+from .local_loss_logs import average_local_losses
 from .plain_checkpoint_hook import PlainCheckpointHook
 
 PATIENCE = 20
@@ -29,10 +32,11 @@ class FeatureBankHook(Hook):
 
     Before training it checks that model, optimizer wrapper and runner
     settings fit together, and logs what each local module trains and reads.
-    During training it logs the largest size of the bank as ``bank_mib`` and
-    ends at a loss that is NaN or infinite, see :class:`LocalBackward`. It also
-    adds :class:`PlainCheckpointHook`, so that checkpoints can be resumed
-    from with every version of PyTorch.
+    During training it logs the largest size of the bank as ``bank_mib``, lets
+    the log average local losses as it does the main loss, and ends at a loss
+    that is NaN or infinite, see :class:`LocalBackward`. It also adds
+    :class:`PlainCheckpointHook`, so that checkpoints can be resumed from with
+    every version of PyTorch.
 
     Examples:
         >>> default_hooks = dict(
@@ -111,15 +115,27 @@ class FeatureBankHook(Hook):
         Raises:
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
-            ValueError: If the data have more classes than the head.
+            ValueError: If the data have more classes than the head, or a
+                string for them, or a batch too few images for an auxiliary
+                network.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
         check_optim_wrapper(model, runner.optim_wrapper)
         _check_num_classes(model, runner.train_dataloader.dataset)
+        check_num_images(
+            model.local_aux, smallest_batch(runner.train_dataloader)
+        )
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
+        if runner.cfg.get('compile'):
+            runner.logger.warning(
+                f'compile={runner.cfg["compile"]}: local modules and main '
+                'head run uncompiled, since their backwards run inside the '
+                'forward; only what surrounds them is compiled'
+            )
+        model.head_changes.hooks = _hooks_in_training(runner.hooks)
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'
@@ -150,6 +166,8 @@ class FeatureBankHook(Hook):
         runner.message_hub.update_scalar(
             'train/bank_mib', learner.peak_bank_bytes / 2**20
         )
+        if isinstance(runner.log_processor, LogProcessor):
+            average_local_losses(runner.log_processor, outputs or {})
         wrong = _nonfinite(runner.message_hub, outputs or {})
         self._wrong_in_a_row = self._wrong_in_a_row + 1 if wrong else 0
         if wrong:
@@ -201,6 +219,12 @@ def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:
 
 def _check_num_classes(model: LocalModel, dataset: Any) -> None:
     classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+    if isinstance(classes, str):
+        raise ValueError(
+            f"the data set's metainfo.classes={classes!r} is a string, which "
+            f'stands for {len(classes)} classes of a letter each: write a '
+            f'tuple, with a comma: classes=({classes!r},)'
+        )
     for name in ('head', 'bbox_head'):
         given = getattr(getattr(model, name, None), 'num_classes', None)
         if isinstance(given, int) and given < len(classes):
@@ -210,6 +234,16 @@ def _check_num_classes(model: LocalModel, dataset: Any) -> None:
                 f'num_classes={len(classes)}, or choose classes by '
                 'train_dataloader.dataset.metainfo'
             )
+
+
+def _hooks_in_training(hooks: List[Hook]) -> List[str]:
+    """Names of the hooks, but MMEngine's and ours, that run then."""
+    return [
+        type(hook).__name__
+        for hook in hooks
+        if type(hook).__module__.split('.')[0] not in ('mmengine', 'mmfba')
+        and any('_train' in stage for stage in hook.get_triggered_stages())
+    ]
 
 
 def _format(rows: List[Dict[str, Any]]) -> str:

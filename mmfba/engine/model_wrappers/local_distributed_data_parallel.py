@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List
 
 import torch
 import torch.distributed as dist
@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.analysis.tensors_in import tensors_in
+from mmfba.local.losses import reach_with_zero_gradient
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import MODEL_WRAPPERS
 
@@ -83,8 +84,16 @@ class LocalDistributedDataParallel(nn.Module):
                 return self.module(*args, **kwargs)
         self.reduction.clear()
         self._backward_ends = False
-        with self.module.learner.lend_reduction(self._start):
+        with self.module.learner.lend_reduction(self.reduction.start):
             outputs = self.module(*args, **kwargs)
+        if isinstance(outputs, dict) and not any(
+            tensor.requires_grad for tensor in tensors_in(outputs)
+        ):
+            # Constant losses here: the others wait for our backward.
+            leaf = next(self.module.parameters()).new_zeros(())
+            outputs = reach_with_zero_gradient(
+                outputs, [leaf.requires_grad_()]
+            )
         for tensor in tensors_in(outputs):
             if tensor.requires_grad:
                 tensor.register_hook(self._during_backward)
@@ -136,20 +145,6 @@ class LocalDistributedDataParallel(nn.Module):
         """
         return self.module.test_step(data)
 
-    def _start(self, parameters: Sequence[nn.Parameter]) -> None:
-        unused = {p for p in parameters if p.grad is None}
-        if unused:
-            names = [
-                n for n, p in self.module.named_parameters() if p in unused
-            ]
-            raise RuntimeError(
-                f'No loss reaches the parameters {names}, so that there is '
-                'no gradient to be averaged over processes: freeze them '
-                "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
-                "MMDistributedDataParallel', find_unused_parameters=True)"
-            )
-        self.reduction.start(parameters)
-
     def _during_backward(self, grad: Tensor) -> None:
         if not self._backward_ends:
             self._backward_ends = True
@@ -161,6 +156,17 @@ class LocalDistributedDataParallel(nn.Module):
         self._backward_ends = False
         started = self.reduction.started
         trained = (p for p in self.module.parameters() if p.requires_grad)
-        self._start([p for p in trained if p not in started])
+        self.reduction.start([p for p in trained if p not in started])
         self.reduction.finish()
-        started.clear()
+        unreached = set(self.reduction.unreached)
+        self.reduction.clear()
+        if unreached:  # on all processes, which all end here
+            names = [
+                n for n, p in self.module.named_parameters() if p in unreached
+            ]
+            raise RuntimeError(
+                f'No loss reaches the parameters {names} on any process, so '
+                'that there is no gradient to be averaged: freeze them '
+                "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
+                "MMDistributedDataParallel', find_unused_parameters=True)"
+            )

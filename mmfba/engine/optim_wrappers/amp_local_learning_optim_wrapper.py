@@ -26,11 +26,13 @@ class AmpLocalLearningOptimWrapper(LocalBackward, AmpOptimWrapper):
 
     Args:
         dtype (str | torch.dtype, optional): Type that the forward computes
-            in. Defaults to None, PyTorch's choice: float16 on a GPU.
+            in. Defaults to None, PyTorch's choice: float16 on a GPU, bfloat16
+            on a CPU.
         **kwargs: Of :class:`LocalBackward` and the plain wrapper.
 
     Raises:
-        ValueError: If there is but a CPU, and ``dtype`` is not bfloat16.
+        ValueError: If there is but a CPU, and ``dtype`` is another than
+            bfloat16.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class AmpLocalLearningOptimWrapper(LocalBackward, AmpOptimWrapper):
         if get_device() != 'cpu':
             super().__init__(*args, dtype=dtype, **kwargs)
             return
+        dtype = 'bfloat16' if dtype is None else dtype
         if dtype not in ('bfloat16', torch.bfloat16):
             raise ValueError(
                 f"optim_wrapper.dtype={dtype!r}: on a CPU choose 'bfloat16'"

@@ -4,6 +4,11 @@ from typing import Any
 
 from torch import nn
 
+from mmfba.type_name import type_name
+
+PRETRAINED = ('Pretrained', 'PretrainedInit')
+"""A registered name and that of its class."""
+
 
 def init_cfg_like(backbone: nn.Module) -> Any:
     """Initialise as the backbone does, from scratch where it is pretrained.
@@ -16,7 +21,7 @@ def init_cfg_like(backbone: nn.Module) -> Any:
     """
     cfg = copy.deepcopy(getattr(backbone, 'init_cfg', None))
     parts = cfg if isinstance(cfg, (list, tuple)) else [cfg or {}]
-    if any(part.get('type') == 'Pretrained' for part in parts):
+    if any(type_name(part.get('type')) in PRETRAINED for part in parts):
         return [
             dict(type='Kaiming', layer='Conv2d'),
             dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),

@@ -7,6 +7,7 @@ from torch import nn
 
 from mmfba.local import Chain
 from mmfba.local.lean_stem import check_lean_stem, lean_stem
+from mmfba.type_name import qualified_name
 
 ChainMaker = Callable[[nn.Module], Chain]
 _MAKERS: Dict[str, ChainMaker] = {}
@@ -73,7 +74,7 @@ def with_lean_stem(chain: Chain) -> Chain:
 
 def _maker_of(backbone: type) -> ChainMaker:
     for cls in backbone.__mro__:
-        name = f'{cls.__module__.split(".")[0]}.{cls.__name__}'
+        name = qualified_name(cls)
         if name not in _MAKERS:
             continue
         if backbone.forward is not cls.forward:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmfba.local import Residual, Unit
 from mmfba.local.recompute import forward_recomputed
+from mmfba.type_name import qualified_name
 
 BLOCKS = ('mmdet.BasicBlock', 'mmdet.Bottleneck')
 BLOCKS += ('mmpretrain.BasicBlock', 'mmpretrain.Bottleneck')
@@ -58,4 +59,4 @@ def forward_blocks(
 def _definer(block: nn.Module) -> str:
     """Package and name of the class that defines the block's forward."""
     cls = next(c for c in type(block).__mro__ if 'forward' in vars(c))
-    return f'{cls.__module__.split(".")[0]}.{cls.__name__}'
+    return qualified_name(cls)

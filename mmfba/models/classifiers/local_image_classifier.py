@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from mmpretrain.models.classifiers import ImageClassifier
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
@@ -11,6 +11,7 @@ from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
 from ..local_model import LocalModel
+from ..neck_probe import probe_neck
 from ..options import LocalLearningOptions
 
 DEFAULT_AUXILIARY = dict(
@@ -25,8 +26,9 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
     """An image classifier of mmpretrain trained by local learning.
 
     Args:
-        backbone (dict): Config of the backbone.
-        neck (dict, optional): Config of the neck. Defaults to None.
+        backbone (dict | nn.Module): The backbone or its config.
+        neck (dict | list[dict], optional): Config of the neck. Defaults to
+            None.
         head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
@@ -43,18 +45,19 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
     def __init__(
         self,
         backbone: Dict[str, Any],
-        neck: Optional[Dict[str, Any]] = None,
+        neck: Union[Dict[str, Any], List[Dict[str, Any]], None] = None,
         head: Optional[Dict[str, Any]] = None,
         local_learning: Optional[Dict[str, Any]] = None,
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        self._head_cfgs = copy.deepcopy((neck, head))
-        self.init_local_learning(
-            LocalLearningOptions.from_config(
-                local_learning or {}, DEFAULT_AUXILIARY
-            )
+        options = LocalLearningOptions.from_config(
+            local_learning or {}, DEFAULT_AUXILIARY
         )
+        if options.num_modules != 1:
+            _check_configs(neck=neck, head=head)
+        self._head_cfgs = copy.deepcopy((neck, head))
+        self.init_local_learning(options)
 
     def main_model(self) -> MainModel:
         chain = self.make_chain()
@@ -66,6 +69,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
             *self._head_cfgs,
             self.head,
             self.data_preprocessor,
+            probe_neck(self.neck, self.backbone).returns,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
@@ -94,3 +98,13 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         if self.with_neck:
             features = self.neck(features)
         return self.head.loss(features, data_samples)
+
+
+def _check_configs(**parts: Any) -> None:
+    for key, part in parts.items():
+        if isinstance(part, nn.Module):
+            raise ValueError(
+                f'model.{key} is a {type(part).__name__} that has been built, '
+                'and auxiliary networks are built like it, from its config: '
+                'write it as a dict; the backbone alone may be a module'
+            )

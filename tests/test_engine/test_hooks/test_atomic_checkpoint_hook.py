@@ -4,10 +4,20 @@ import shutil
 
 import pytest
 import torch
+from fault_configs import classifier_config
 from local_models import build
+from mmengine.config import Config
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+from run_tool import load_tool
 from tiny_runner import make_runner
 
-from mmfba.engine.checkpoint_files import is_whole, last_whole_checkpoint
+from mmfba.engine.checkpoint_files import (
+    checkpoint_loading,
+    is_whole,
+    last_whole_checkpoint,
+)
 from mmfba.engine.hooks import AtomicCheckpointHook
 from mmfba.engine.hooks.atomic_checkpoint_hook import UNFINISHED
 
@@ -104,11 +114,51 @@ def test_best_checkpoints(tmp_path, several):
     assert 'remove' not in vars(hook.file_backend)
 
 
+@pytest.mark.parametrize('save_best', [None, 'auto'])
+def test_validation_without_training(tmp_path, save_best):
+    """As with a config that tools/train.py has dumped."""
+    cfg = classifier_config(tmp_path)
+    cfg.default_hooks = dict(
+        checkpoint=dict(type='mmfba.AtomicCheckpointHook', save_best=save_best)
+    )
+    metrics = Runner.from_cfg(cfg).val()
+    assert 0 <= metrics['accuracy/top1'] <= 100
+    assert not list(tmp_path.rglob('*.pth'))
+
+
 def test_other_storage_is_left_alone(tmp_path):
     runner, hook = _runner(tmp_path, 1, backend_args=dict(backend='local'))
     runner.train()
     assert hook.backend_args == dict(backend='local')
     assert _files(tmp_path) == ['epoch_1.pth']
+
+
+class StorageOfFiles(LocalBackend):
+    """Such as some versions of petrel's: it does not know folders."""
+
+    def isdir(self, filepath):
+        raise NotImplementedError
+
+    def remove(self, filepath):
+        os.remove(filepath)
+
+
+register_backend('StorageOfFiles', StorageOfFiles, force=True)
+
+
+def test_storage_that_does_not_know_folders(tmp_path):
+    runner, hook = _runner(
+        tmp_path,
+        2,
+        max_keep_ckpts=1,
+        save_best='acc',
+        backend_args=dict(backend='StorageOfFiles'),
+    )
+    runner.train()
+    for epoch, acc in enumerate((0.5, 0.7), start=1):
+        runner.train_loop._epoch = epoch
+        hook.after_val_epoch(runner, dict(acc=acc))
+    assert _files(tmp_path) == ['best_acc_epoch_2.pth', 'epoch_2.pth']
 
 
 @pytest.fixture(scope='module')
@@ -155,6 +205,22 @@ def test_falls_back_to_the_newest_whole_one(work_dir, spoil):
     path, note = last_whole_checkpoint(str(work_dir))
     assert path == str(work_dir / 'epoch_1.pth')
     assert path in note and str(work_dir / 'epoch_2.pth') in note
+
+
+def test_falls_back_to_objects_only_if_they_are_trusted(work_dir):
+    """As older versions of MMEngine write them."""
+    loaded = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
+    loaded['message_hub']['log_scalars'] = dict(lr=HistoryBuffer())
+    torch.save(loaded, work_dir / 'epoch_1.pth')
+    _cut(work_dir / 'epoch_2.pth')
+    path, note = last_whole_checkpoint(str(work_dir), trust=True)
+    assert path == str(work_dir / 'epoch_1.pth') and path in note
+    words = f'{path} holds objects.*HistoryBuffer.*--trust-checkpoint'
+    with pytest.raises(SystemExit, match=words), checkpoint_loading():
+        last_whole_checkpoint(str(work_dir))
+    cfg = Config(dict(resume=True, work_dir=str(work_dir)))
+    load_tool('train').choose_checkpoint(cfg, trust=True)
+    assert cfg.load_from == path
 
 
 @pytest.mark.parametrize('text', ['', None])

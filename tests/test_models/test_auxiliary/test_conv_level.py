@@ -6,7 +6,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from local_models import build, data, gradients, raw_data
+from local_models import bare_loss, build, data, gradients, raw_data
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from peers import LEVEL_HOST, MAN_LEVEL, assert_equals_reference, feature
@@ -127,7 +127,7 @@ def man(**options):
 def test_each_module_and_auxiliary_network_is_trained(chunk):
     """So there is no parameter that a process could miss."""
     model = man(chunk=chunk)
-    losses = model(**data(model, 'detection', size=128), mode='loss')
+    losses = bare_loss(model, data(model, 'detection', size=128))
     model.parse_losses(losses)[0].backward()
     assert {f'aux{i}/cls' for i in range(3)} <= set(losses)
     missing = {n for n, g in gradients(model).items() if g is None}
@@ -145,7 +145,7 @@ def test_chunks_add_up_to_the_batch():
         for sample in batch['data_samples']:
             boxes = sample.gt_instances.bboxes.double()
             sample.gt_instances.bboxes = boxes
-        total, _ = model.parse_losses(model(**batch, mode='loss'))
+        total, _ = model.parse_losses(bare_loss(model, batch))
         total.backward()
         found.append(gradients(model))
     for name, gradient in found[0].items():

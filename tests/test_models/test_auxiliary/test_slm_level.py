@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import pytest
 import torch
-from local_models import build, data, gradients
+from local_models import bare_loss, build, data, gradients
 from mmdet.models.backbones import ResNet
 from mmdet.registry import MODELS
 from specs import make_spec, run_units
@@ -105,7 +105,7 @@ def test_boxes_of_other_levels_are_no_targets():
 @pytest.mark.parametrize('chunk', [None, 1])
 def test_each_module_is_trained(chunk):
     model = build('detection', num_modules=4, auxiliary=LEVEL, chunk=chunk)
-    losses = model(**data(model, 'detection', size=128), mode='loss')
+    losses = bare_loss(model, data(model, 'detection', size=128))
     model.parse_losses(losses)[0].backward()
     assert {f'aux{i}/cls' for i in range(3)} <= set(losses)
     names = [n for n, g in gradients(model).items() if g is None]

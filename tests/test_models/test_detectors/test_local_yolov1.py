@@ -3,7 +3,7 @@
 
 import pytest
 import torch
-from local_models import build, data, gradients, losses
+from local_models import bare_loss, build, data, gradients, losses
 
 from mmfba.analysis.synthetic import make_batch, meta_targets
 
@@ -13,7 +13,7 @@ TASK = 'yolov1'
 def double_losses(model, batch_size=4):
     batch = data(model, TASK, batch_size=batch_size)
     batch['inputs'] = batch['inputs'].double()
-    return model.parse_losses(model(**batch, mode='loss'))
+    return model.parse_losses(bare_loss(model, batch))
 
 
 def test_one_module_is_bp():
@@ -120,6 +120,8 @@ def test_runs_on_the_meta_device_for_the_memory_plan():
     model = build(TASK, num_modules=3).to('meta')
     images, samples = make_batch(model, 2, (64, 64), 'meta')
     with meta_targets(model):
-        total, _ = model.parse_losses(model.loss(images, samples))
+        total, _ = model.parse_losses(
+            bare_loss(model, dict(inputs=images, data_samples=samples))
+        )
         total.backward()
     assert all(p.grad is not None for p in model.parameters())

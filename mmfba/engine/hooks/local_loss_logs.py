@@ -1,0 +1,45 @@
+# Copyright (c) mmfba authors.
+import re
+from typing import Any, Dict
+
+from mmengine.runner import LogProcessor
+
+LOCAL = re.compile(r'aux\d+/(.+)')
+
+
+def average_local_losses(
+    processor: LogProcessor, outputs: Dict[str, Any]
+) -> None:
+    """Let the log show local losses as it shows the main loss.
+
+    Log processors average what has the word "loss" in its name; local losses
+    have not, or they would be summed. How the user's ``custom_cfg`` treats
+    ``loss`` holds for them too, unless it names them.
+
+    Args:
+        processor (LogProcessor): What the logger asks. It is changed when a
+            local loss is new.
+        outputs (dict): What the training step returned.
+    """
+    named = {cfg['data_src'] for cfg in processor.custom_cfg}
+    new = [n for n in outputs if n not in named and _is_loss(n, outputs)]
+    if not new:
+        return
+    as_loss = [
+        cfg
+        for cfg in processor.custom_cfg
+        if cfg['data_src'] == 'loss' and 'log_name' not in cfg
+    ]
+    if not as_loss and processor.mean_pattern.search('loss'):
+        as_loss = [dict(method_name='mean', window_size=processor.window_size)]
+    processor.custom_cfg = [
+        *processor.custom_cfg,
+        *(dict(cfg, data_src=name) for cfg in as_loss for name in new),
+    ]
+
+
+def _is_loss(name: str, outputs: Dict[str, Any]) -> bool:
+    """Whether it is a local loss: what else is logged, such as an accuracy,
+    has the name that the main head's has."""
+    local = LOCAL.fullmatch(name)
+    return local is not None and local[1] not in outputs

@@ -1,0 +1,43 @@
+# Copyright (c) mmfba authors.
+import difflib
+import inspect
+from typing import Any, Iterable
+
+KINDS = {
+    'a two-stage detector': ('rpn_head', 'roi_head'),
+    'a GAN': ('discriminator', 'gan_loss'),
+    'a detector with a transformer': ('encoder', 'decoder'),
+    'a model with masks': ('mask_head', 'segm_head'),
+}
+"""What no local model can train, and keys that tell it."""
+
+
+def check_keys(local: Any, plain_init: Any, keys: Iterable[str]) -> None:
+    """Refuse the config of a model that a local model cannot stand for.
+
+    Args:
+        local (LocalModel): The local model.
+        plain_init (Callable): The plain model's ``__init__``.
+        keys (Iterable[str]): Keys of the config.
+
+    Raises:
+        ValueError: It says what model the keys are of, and what is possible.
+    """
+    known = list(inspect.signature(plain_init).parameters)
+    unexpected = [key for key in keys if key not in known]
+    if not unexpected:
+        return
+    cls = type(local).__name__
+    found = [k for k, signs in KINDS.items() if {*signs} & {*unexpected}]
+    near = difflib.get_close_matches(unexpected[0], known, 1)
+    hint = (
+        f'did you mean {near[0]!r}?'
+        if near
+        else f'it takes the place of models with the keys {known} only: '
+        'choose one of these, or train this one plainly, by its own type '
+        'and optim_wrapper.type'
+    )
+    raise ValueError(
+        f"model.type='mmfba.{cls}' cannot train {(found or ['this model'])[0]}"
+        f', with the unexpected keys {unexpected}; {hint}'
+    )

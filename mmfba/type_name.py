@@ -1,0 +1,45 @@
+# Copyright (c) mmfba authors.
+"""The name of a config's ``type``, however it is written."""
+
+from typing import Any
+
+OPENMMLAB = ('mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'mmagic')
+
+
+def type_name(kind: Any) -> str:
+    """The name of a type, to be compared with others.
+
+    Configs write a type as a class or function, as the path of one (what
+    MMEngine makes of a class in a config that it writes to a file), or as a
+    registered name, with its scope or without.
+
+    Args:
+        kind (Any): The type.
+
+    Returns:
+        str: Its name: with the scope where that is no library of OpenMMLab,
+        such as ``'mmfba.SLMFPN'``, else without, such as ``'FPN'``.
+
+    Examples:
+        >>> from mmdet.models import FPN
+        >>> [type_name(x) for x in (FPN, 'mmdet.models.necks.fpn.FPN')]
+        ['FPN', 'FPN']
+    """
+    name = qualified_name(kind)
+    scope, _, short = name.partition('.')
+    return short if scope in OPENMMLAB and short else name
+
+
+def qualified_name(kind: Any) -> str:
+    """The same with the scope of any library, where it is known.
+
+    Args:
+        kind (Any): The type.
+
+    Returns:
+        str: For example ``'mmdet.FPN'``; ``'FPN'`` of that name alone.
+    """
+    if callable(kind) and hasattr(kind, '__name__'):
+        kind = f'{kind.__module__}.{kind.__name__}'
+    scope, _, path = str(kind).partition('.')
+    return f'{scope}.{path.rpartition(".")[2]}' if path else scope
