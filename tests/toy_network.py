@@ -138,10 +138,17 @@ class Model(nn.Module):
             self.main_loss(features, targets[rows]), rows, targets
         )
 
-    def loss(self, inputs, targets, main_loss=None):
+    def loss(
+        self, inputs, targets, main_loss=None, backward=torch.Tensor.backward
+    ):
         """What local learning returns; local backwards run inside."""
-        trained = Trained(self, self.net, self.owned, self.aux, targets)
+        with self.learner.lend_backward(backward):
+            return self.run(inputs, targets, main_loss)
+
+    def run(self, inputs, targets, main_loss=None):
+        """The same with what is lent, if anything is."""
         main_loss = main_loss or (lambda f: self.main_loss(f, targets))
+        trained = Trained(self, self.net, self.owned, self.aux, targets)
         return self.learner.run(
             trained,
             inputs,

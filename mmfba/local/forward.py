@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .chain import Unit
 from .feature_bank import FeatureBank
+from .random_state import forked_random_state
 from .recompute import forward_recomputed
 from .statistics import frozen_statistics
 
@@ -36,10 +37,9 @@ def fill_bank(
 ) -> None:
     """The same without gradients and without a trace in running statistics
     and random state: the first of two passes."""
-    devices = [inputs.device] if inputs.is_cuda else []
     with (
         torch.no_grad(),
-        torch.random.fork_rng(devices),
+        forked_random_state(),
         frozen_statistics(m for u in units for m in u.modules),
     ):
         run_units(units, inputs, bank, recompute=False)

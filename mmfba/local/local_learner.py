@@ -1,7 +1,15 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+)
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +18,14 @@ from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .features import INPUT, FeatureSpec
 from .interception import Cuts, Interception
-from .lending import Borrower, in_many_processes
+from .lending import Borrower, in_many_processes, is_constant_here
 from .losses import (
     log_values,
     reach_with_zero_gradient,
     sum_losses,
     weigh_losses,
 )
+from .random_state import forked_random_state
 from .replacement import replaced
 from .statistics import frozen_statistics
 from .trained import Trained
@@ -77,7 +86,7 @@ class LocalLearner(Borrower):
         self.peak_bank_bytes = 0
         self.running = 0
         self.on_module: Optional[Callable[[str], None]] = None
-        self._isolation_checked = False
+        self._isolation_checked: Set[int] = set()
 
     @property
     def num_modules(self) -> int:
@@ -109,7 +118,15 @@ class LocalLearner(Borrower):
             dict: The losses of the main head, to be summed and propagated by
             the caller, and the local losses: detached and under keys without
             the word "loss" where their backward has run already.
+
+        Raises:
+            TypeError: If local losses need a backward and none is lent.
         """
+        if self.needs_backward and not self.lent:
+            raise TypeError(
+                'Local losses need a backward, and none is lent: run the step '
+                'in `with learner.lend_backward(torch.Tensor.backward):`'
+            )
         logs: Losses = {}
         self.peak_bank_bytes = 0
 
@@ -131,14 +148,13 @@ class LocalLearner(Borrower):
                 losses = plain_loss()
             losses = self._main_losses(trained, losses)
             self._note_bank()
-        self._isolation_checked = True
         return {**losses, **logs}
 
     def _learn(self, trained: Trained, index: int, x: Tensor) -> Losses:
         """The local loss of module ``index``, and its backward."""
         auxiliary = trained.auxiliaries[index]
         weight, prefix = self.loss_weights[index], f'aux{index}/'
-        with forked_random_state(x.device):
+        with forked_random_state():
             if self._by_chunks:
                 part = auxiliary.image_wise(x, self.bank, trained.targets)
                 losses = self._chunked(trained, index, part.weighed(weight))
@@ -195,7 +211,7 @@ class LocalLearner(Borrower):
         """The first of two passes leaves no trace but in the bank."""
         with (
             torch.no_grad(),
-            forked_random_state(images.device),
+            forked_random_state(),
             frozen_statistics([network]),
             self._intercepted(network, images, lambda *_: None, Cuts()),
         ):
@@ -227,13 +243,7 @@ class LocalLearner(Borrower):
         leaves: Sequence[Tensor] = (),
     ) -> None:
         """Walk the graph of a loss once, at the first step."""
-        if not self._isolation_checked:
-            trained.check_isolation(index, roots, leaves)
-
-
-@contextmanager
-def forked_random_state(device: torch.device) -> Iterator[None]:
-    """What draws inside leaves no trace in the random state outside."""
-    devices = [device] if device.type == 'cuda' else []
-    with torch.random.fork_rng(devices=devices):
-        yield
+        if index in self._isolation_checked or is_constant_here(*roots):
+            return
+        trained.check_isolation(index, roots, leaves)
+        self._isolation_checked.add(index)

@@ -6,6 +6,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmfba.local import Chain, LocalLearner, Step, probe_features
+from mmfba.local.random_state import forked_random_state
 from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
@@ -84,7 +85,7 @@ class LocalModel:
 
         # Forked, so that the main weights, and all that is drawn later,
         # are those of plain training with the same seed.
-        with _forked_random_state():
+        with forked_random_state():
             self.local_aux = AuxiliaryNetworks(
                 [
                     MODELS.build(
@@ -234,7 +235,7 @@ class AuxiliaryNetworks(ModuleList):
 
     def init_weights(self) -> None:
         """Initialize without a trace in the global random state."""
-        with _forked_random_state():
+        with forked_random_state():
             super().init_weights()
 
 
@@ -246,12 +247,6 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
             'local module: set with_cp=False and '
             'model.local_learning.checkpoint=True'
         )
-
-
-def _forked_random_state():
-    on_gpu = torch.cuda.is_available()
-    devices = [torch.cuda.current_device()] if on_gpu else []
-    return torch.random.fork_rng(devices=devices)
 
 
 def _count(parts: Iterator[Any]) -> int:

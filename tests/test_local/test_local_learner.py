@@ -185,8 +185,7 @@ def test_no_gradient_crosses_a_cut():
             {n for n, g in gradients(model).items() if g is not None}
         )
 
-    with model.learner.lend_backward(record):
-        returned = model.loss(INPUTS, TARGETS)
+    returned = model.loss(INPUTS, TARGETS, backward=record)
     record(total(returned))
     for j, (unit, names) in enumerate(zip(NAMES, touched)):
         parts = [f'net.{unit}.']
@@ -327,8 +326,7 @@ def test_step_after_an_exception(where):
         elif where == 'main head':
             model.loss(INPUTS, TARGETS, fail)
         else:
-            with model.learner.lend_backward(fail):
-                model.loss(INPUTS, TARGETS)
+            model.loss(INPUTS, TARGETS, backward=fail)
     assert len(model.learner.bank) == 0
     vars(model.aux[1]).pop('loss', None)
     model.load_state_dict(state)  # the running statistics have moved
@@ -364,8 +362,7 @@ def test_lent_backward_is_used_for_local_losses_only():
         lent.append(loss)
         (8 * loss).backward()
 
-    with scaled.learner.lend_backward(backward):
-        returned = scaled.loss(INPUTS, TARGETS)
+    returned = scaled.loss(INPUTS, TARGETS, backward=backward)
     total(returned).backward()
     assert len(lent) == 3 and all(loss.dim() == 0 for loss in lent)
     for name, expected in gradients(model).items():
@@ -383,10 +380,19 @@ def test_lent_backward_is_given_back(fails):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         pass
+    with pytest.raises(TypeError, match=r'none is lent: .*lend_backward\('):
+        model.run(INPUTS, TARGETS)
+    assert model.net.stem[1].num_batches_tracked == 0  # before it begins
     train_step(model, INPUTS, TARGETS)
     train_step(expected, INPUTS, TARGETS)
     assert not lent
     assert_same(gradients(model), gradients(expected))
+
+
+def test_no_backward_is_lent_where_none_is_needed():
+    for model in (arm('one module'), arm('by stage', backward='summed')):
+        total(model.run(INPUTS, TARGETS)).backward()
+        assert all(p.grad is not None for p in model.parameters())
 
 
 def test_needs_backward():
