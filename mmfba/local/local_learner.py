@@ -4,7 +4,6 @@ from typing import (
     Any,
     Callable,
     Dict,
-    Iterator,
     Mapping,
     Optional,
     Sequence,
