@@ -113,6 +113,8 @@ class AtomicCheckpointHook(CheckpointHook):
     def _save_best_checkpoint(
         self, runner: Runner, metrics: Dict[str, Any]
     ) -> None:
+        if not hasattr(self, 'file_backend'):
+            return  # runner.val() without training: there is none to save
         # MMEngine's removes the previous one first.
         outdated: List[str] = []
         self.file_backend.remove = outdated.append

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 import torch
+from fault_configs import classifier_config
 from local_models import build
+from mmengine.runner import Runner
 from tiny_runner import make_runner
 
 from mmfba.engine.checkpoint_files import is_whole, last_whole_checkpoint
@@ -102,6 +104,18 @@ def test_best_checkpoints(tmp_path, several):
         best == ['best_acc_epoch_3.pth'] + ['best_mAP_epoch_2.pth'] * several
     )
     assert 'remove' not in vars(hook.file_backend)
+
+
+@pytest.mark.parametrize('save_best', [None, 'auto'])
+def test_validation_without_training(tmp_path, save_best):
+    """As with a config that tools/train.py has dumped."""
+    cfg = classifier_config(tmp_path)
+    cfg.default_hooks = dict(
+        checkpoint=dict(type='mmfba.AtomicCheckpointHook', save_best=save_best)
+    )
+    metrics = Runner.from_cfg(cfg).val()
+    assert 0 <= metrics['accuracy/top1'] <= 100
+    assert not list(tmp_path.rglob('*.pth'))
 
 
 def test_other_storage_is_left_alone(tmp_path):
