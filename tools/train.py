@@ -148,7 +148,7 @@ def choose_checkpoint(cfg: Config, trust: bool) -> Optional[str]:
     """
     note = None
     if cfg.get('resume') and cfg.get('load_from') is None:
-        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir)
+        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir, trust)
         cfg.resume = cfg.load_from is not None
     check_checkpoint(cfg.get('load_from'), trust, cfg.get('resume', False))
     return note

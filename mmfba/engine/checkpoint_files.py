@@ -33,7 +33,9 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def last_whole_checkpoint(work_dir: str) -> Tuple[Optional[str], str]:
+def last_whole_checkpoint(
+    work_dir: str, trust: bool = False
+) -> Tuple[Optional[str], str]:
     """Find what ``--resume`` without a path goes on from.
 
     That is what the file ``last_checkpoint`` names, if it is whole, else the
@@ -42,6 +44,7 @@ def last_whole_checkpoint(work_dir: str) -> Tuple[Optional[str], str]:
 
     Args:
         work_dir (str): Work directory of the training.
+        trust (bool): See :func:`read_checkpoint`. Defaults to False.
 
     Returns:
         tuple[str or None, str]: The checkpoint, None if there is none at
@@ -49,6 +52,8 @@ def last_whole_checkpoint(work_dir: str) -> Tuple[Optional[str], str]:
 
     Raises:
         ValueError: If there was a checkpoint, and none is whole.
+        UnpicklingError: If the newest whole one may run code, and is not
+            trusted; see :func:`checkpoint_loading`.
     """
     folder = Path(work_dir)
     record = folder / 'last_checkpoint'
@@ -63,7 +68,7 @@ def last_whole_checkpoint(work_dir: str) -> Tuple[Optional[str], str]:
         else f'{record} names no checkpoint'
     )
     for path in sorted(files, key=lambda p: -p.stat().st_mtime_ns):
-        if is_whole(path) and _is_of_training(path):
+        if is_whole(path) and _is_of_training(path, trust):
             return str(path), (
                 f'{broken}: resume from the newest one that is whole, {path}.'
             )
@@ -102,7 +107,7 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
         )
     except Exception as error:  # bytes of any kind end in any error
         if zipfile.is_zipfile(path) and REFUSED.search(str(error)):
-            raise
+            raise pickle.UnpicklingError(f'{path} {error}') from error
         kind = type(error).__name__
         raise ValueError(
             f'{path} cannot be read: it is cut off, damaged or no file of '
@@ -172,17 +177,18 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        if 'Weights only load failed' not in str(error):
+        file, failed, _ = str(error).partition('Weights only load failed')
+        if not failed:
             raise
         found = REFUSED.search(str(error))
         what = f' ({found.group(1)})' if found else ''
         raise SystemExit(
-            f'error: The checkpoint holds objects beside plain data{what}, '
-            'and such a file is not loaded by default, because loading it '
-            'may run code. Files written with mmfba.PlainCheckpointHook '
-            'load; older training checkpoints of MMEngine do not. If you '
-            'trust whoever made this file, run the same command with '
-            '--trust-checkpoint.'
+            f'error: {file or "The checkpoint "}holds objects beside plain '
+            f'data{what}, and such a file is not loaded by default, because '
+            'loading it may run code. Files written with '
+            'mmfba.PlainCheckpointHook load; older training checkpoints of '
+            'MMEngine do not. If you trust whoever made this file, run the '
+            'same command with --trust-checkpoint.'
         ) from None
     finally:
         for name, value in before.items():
@@ -196,10 +202,10 @@ def shorten(error: Exception) -> str:
     return textwrap.shorten(str(error), 200, placeholder=' ...')
 
 
-def _is_of_training(path: Path) -> bool:
+def _is_of_training(path: Path, trust: bool) -> bool:
     """Whether it holds what resuming needs; the best ones do not."""
     try:
-        loaded = read_checkpoint(str(path))
-        return all(key in loaded for key in (*NEEDED, 'optimizer'))
-    except Exception:  # whatever cannot be read is not resumed from
+        loaded = read_checkpoint(str(path), trust)
+    except ValueError:  # what is no checkpoint is not resumed from
         return False
+    return all(key in loaded for key in (*NEEDED, 'optimizer'))

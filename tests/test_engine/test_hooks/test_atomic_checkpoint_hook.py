@@ -6,10 +6,17 @@ import pytest
 import torch
 from fault_configs import classifier_config
 from local_models import build
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
+from run_tool import load_tool
 from tiny_runner import make_runner
 
-from mmfba.engine.checkpoint_files import is_whole, last_whole_checkpoint
+from mmfba.engine.checkpoint_files import (
+    checkpoint_loading,
+    is_whole,
+    last_whole_checkpoint,
+)
 from mmfba.engine.hooks import AtomicCheckpointHook
 from mmfba.engine.hooks.atomic_checkpoint_hook import UNFINISHED
 
@@ -169,6 +176,22 @@ def test_falls_back_to_the_newest_whole_one(work_dir, spoil):
     path, note = last_whole_checkpoint(str(work_dir))
     assert path == str(work_dir / 'epoch_1.pth')
     assert path in note and str(work_dir / 'epoch_2.pth') in note
+
+
+def test_falls_back_to_objects_only_if_they_are_trusted(work_dir):
+    """As older versions of MMEngine write them."""
+    loaded = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
+    loaded['message_hub']['log_scalars'] = dict(lr=HistoryBuffer())
+    torch.save(loaded, work_dir / 'epoch_1.pth')
+    _cut(work_dir / 'epoch_2.pth')
+    path, note = last_whole_checkpoint(str(work_dir), trust=True)
+    assert path == str(work_dir / 'epoch_1.pth') and path in note
+    words = f'{path} holds objects.*HistoryBuffer.*--trust-checkpoint'
+    with pytest.raises(SystemExit, match=words), checkpoint_loading():
+        last_whole_checkpoint(str(work_dir))
+    cfg = Config(dict(resume=True, work_dir=str(work_dir)))
+    load_tool('train').choose_checkpoint(cfg, trust=True)
+    assert cfg.load_from == path
 
 
 @pytest.mark.parametrize('text', ['', None])
