@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Checkpoints that the stock libraries load."""
 
+import copy
 import hashlib
 import io
 import os
@@ -92,6 +93,13 @@ def _read(path: str, trust: bool) -> Dict[str, Any]:
 
 
 def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
+    """Load the plain network; auxiliary ones, which are dropped, may be of
+    another kind or number."""
+    state = copy.copy(state)  # with its metadata
+    for name in [n for n in state if is_auxiliary(n)]:
+        del state[name]
+    own = model.state_dict().items()
+    state.update((name, value) for name, value in own if is_auxiliary(name))
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -182,6 +182,20 @@ def test_averaged_weights(tmp_path):
     assert any(not value.equal(last[name]) for name, value in state.items())
 
 
+@pytest.mark.parametrize('kind', [None, 'mmfba.GreedyAuxiliary'])
+@pytest.mark.parametrize('num_modules', [2, 3])
+def test_auxiliary_networks_do_not_matter(num_modules, kind, tmp_path):
+    """Of other cuts or of another kind: they are dropped."""
+    options = dict(auxiliary=dict(type=kind)) if kind else {}
+    model = build('classification', num_modules=num_modules, **options)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'a.pth')
+    paths = [str(tmp_path / name) for name in ('a.pth', 'net.pth')]
+    weights, _ = publish(config('classification', num_modules=3), *paths)
+    state = torch.load(weights, weights_only=True)['state_dict']
+    assert state.keys() == build('classification').state_dict().keys()
+    assert all(v.equal(model.state_dict()[n]) for n, v in state.items())
+
+
 def _refused(tmp_path, match, *args):
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ValueError, match=match):

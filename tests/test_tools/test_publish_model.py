@@ -45,7 +45,7 @@ def test_checkpoints_with_objects(publish_model, tmp_path, capsys):
 
 
 def test_options_and_errors(publish_model, tmp_path):
-    modules = 'model.local_learning.num_modules=3'
-    with pytest.raises(SystemExit, match='error: .*do not fit.*local_aux'):
-        publish_model('new.pth', '--cfg-options', modules)
+    depth = 'model.backbone.depth=32'
+    with pytest.raises(SystemExit, match='error: .*do not fit.*layer1.3'):
+        publish_model('new.pth', '--cfg-options', depth)
     assert not list(tmp_path.glob('out*'))
