@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 
 from .benchmark import ArmRun
 from .step_profile import StepProfile
+from .training_arms import check_local
 from .unit_costs import UnitCosts, measure_units
 
 # Tokens of an arm that cost little where the model accepts them.
@@ -58,6 +59,7 @@ def describe_units(
     cfg: Config, batch_size: int, shape: tuple[int, int]
 ) -> UnitCosts:
     """Memory and FLOPs of each unit of a config's backbone."""
+    check_local(cfg)
     run = ArmRun(cfg, 'fba', batch_size, shape, 'meta')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         options = run.model.options
@@ -69,7 +71,11 @@ def measure_setting(
     cfg: Config, arm: str, batch_size: int, shape: tuple[int, int]
 ) -> Setting:
     """Measure one way to train on the meta device."""
-    run = ArmRun(cfg, arm, batch_size, shape, 'meta')
+    check_local(cfg)
+    return _measure(ArmRun(cfg, arm, batch_size, shape, 'meta'), arm)
+
+
+def _measure(run: ArmRun, arm: str) -> Setting:
     cuts = run.model.cuts
     options = [f'num_modules={len(cuts) + 1}']
     options += [f'partition=[{",".join(cuts)}]'] if cuts else []
@@ -79,15 +85,29 @@ def measure_setting(
 
 
 def find_settings(
-    cfg: Config, batch_size: int, shape: tuple[int, int]
+    cfg: Config,
+    batch_size: int,
+    shape: tuple[int, int],
+    refused: Optional[dict[str, str]] = None,
 ) -> Iterator[Setting]:
-    """Ways to train that the model accepts, cheap ones first."""
+    """Ways to train that the model accepts, cheap ones first.
+
+    Args:
+        cfg (Config): A config of a local model.
+        batch_size (int): Images in the batch.
+        shape (tuple[int, int]): Height and width of the network's input.
+        refused (dict[str, str], optional): Filled with the arms that the
+            model refuses, and why. Defaults to None.
+    """
+    refused = {} if refused is None else refused
 
     def measure(arm: str) -> Optional[Setting]:
         try:
-            return measure_setting(cfg, arm, batch_size, shape)
-        except ValueError:  # the model refuses it
+            run = ArmRun(cfg, arm, batch_size, shape, 'meta')
+        except ValueError as error:  # of what was wrong when it was built
+            refused[arm] = str(error)
             return None
+        return _measure(run, arm)
 
     yield measure_setting(cfg, 'fba', batch_size, shape)
     tokens = [t for t in CHEAP if measure(f'fba+{t}')]
@@ -98,7 +118,11 @@ def find_settings(
 
 
 def cheapest_setting(
-    cfg: Config, batch_size: int, shape: tuple[int, int], budget: int
+    cfg: Config,
+    batch_size: int,
+    shape: tuple[int, int],
+    budget: int,
+    refused: Optional[dict[str, str]] = None,
 ) -> Setting:
     """The first of :func:`find_settings` that fits into a budget.
 
@@ -107,12 +131,14 @@ def cheapest_setting(
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
         budget (int): Bytes.
+        refused (dict[str, str], optional): See :func:`find_settings`.
+            Defaults to None.
 
     Raises:
         ValueError: If none fits: it names the least peak and its module.
     """
     found: list[Setting] = []
-    for setting in find_settings(cfg, batch_size, shape):
+    for setting in find_settings(cfg, batch_size, shape, refused):
         if setting.profile.peak_bytes <= budget:
             return setting
         found.append(setting)

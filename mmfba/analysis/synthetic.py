@@ -85,8 +85,7 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         ValueError: If a head assigns otherwise than mmdet's AnchorHead.
     """
     heads = [m for m in model.modules() if hasattr(m, '_get_targets_single')]
-    for head in heads:
-        _check_anchors(head)
+    heads = [head for head in heads if _needs_values(head)]
     for head in heads:
         head._get_targets_single = partial(_shapes_of_targets, head)
     try:
@@ -98,25 +97,48 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
             del head._get_targets_single
 
 
-def _check_anchors(head: nn.Module) -> None:
-    from mmdet.models import AnchorHead
+def _needs_values(head: nn.Module) -> bool:
+    """Whether a head's assignment must be replaced; FCOS's runs as it is."""
+    from mmdet.models import AnchorHead, FCOSHead
 
     own = type(head)._get_targets_single
+    if own is FCOSHead._get_targets_single:
+        return False
     if own is not AnchorHead._get_targets_single:
         raise ValueError(
             f'{type(head).__name__} cannot be measured on the meta device, '
             'where its assignment has no values to go by: with --device cpu '
             'or cuda benchmark_memory.py measures it'
         )
+    return True
 
 
 class _ReadOnes(TorchDispatchMode):
-    """Every value that is read is 1, as in ``if weight.any()``."""
+    """Every value that is read is 1, as in ``if weight.any()``; so masks
+    leave all there is, as of positive points."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func is torch.ops.aten._local_scalar_dense.default:
+        aten, kwargs = torch.ops.aten, kwargs or {}
+        if func is aten._local_scalar_dense.default:
             return 1
-        return func(*args, **(kwargs or {}))
+        meta = bool(args) and getattr(args[0], 'is_meta', False)
+        if meta and func is aten._to_copy.default:
+            if kwargs.get('device') == torch.device('cpu'):
+                return torch.ones(args[0].shape, dtype=args[0].dtype)
+        if meta and func is aten.nonzero.default:
+            return torch.stack(_all_of(args[0]), 1)
+        if meta and func is aten.index.Tensor:
+            indices = [
+                _all_of(i) if i is not None and i.dtype == torch.bool else [i]
+                for i in args[1]
+            ]
+            args = args[0], sum(indices, [])
+        return func(*args, **kwargs)
+
+
+def _all_of(mask: Tensor) -> list[Tensor]:
+    """What ``torch.where`` gives if all is true."""
+    return [mask.new_empty(mask.numel(), dtype=torch.long)] * mask.dim()
 
 
 def _shapes_of_targets(head: nn.Module, anchors: Tensor, *_, **__) -> tuple:

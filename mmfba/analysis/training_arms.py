@@ -6,6 +6,9 @@ import re
 from typing import Callable, Dict, Tuple
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import MODELS
+
+from mmfba.models.local_model import LocalModel
 
 TUNED = 'balanced+chunk+checkpoint'
 NUMBERED = dict(accum=True, k=True, micro=True, width=True)
@@ -38,10 +41,13 @@ def make_arm(
         Config: A changed copy.
 
     Raises:
-        ValueError: If a token is unknown or does not fit.
+        ValueError: If a token is unknown or does not fit, or the model does
+            no local learning; ``fba`` alone leaves that as it is.
     """
     cfg = copy.deepcopy(cfg)
     tokens = arm.replace('tuned', TUNED).split('+')
+    if tokens != ['fba']:
+        check_local(cfg)
     if 'fba' not in tokens:
         cfg.model.local_learning = dict(num_modules=1)
     for token in tokens:
@@ -59,6 +65,26 @@ def make_arm(
             )
         TOKENS[name](cfg, int(number or 0), batch_size, shape)
     return cfg
+
+
+def check_local(cfg: Config) -> None:
+    """Refuse a config whose model does no local learning.
+
+    Args:
+        cfg (Config): The config.
+
+    Raises:
+        ValueError: It names the model.
+    """
+    kind = cfg.model.get('type')
+    scope = cfg.get('default_scope', 'mmengine')
+    with MODELS.switch_scope_and_registry(scope) as registry:
+        built = registry.get(kind) if isinstance(kind, str) else kind
+    if isinstance(built, type) and not issubclass(built, LocalModel):
+        raise ValueError(
+            f'model.type={kind!r} does no local learning: set it to the local '
+            "model that takes its place, as 'mmfba.LocalSingleStageDetector'"
+        )
 
 
 def describe_tokens() -> str:

@@ -3,7 +3,7 @@ import pytest
 from local_models import config
 from mmengine.config import DictAction
 
-from mmfba.analysis.benchmark import ArmRun
+from mmfba.analysis.benchmark import ArmRun, benchmark
 from mmfba.analysis.plan import (
     cheapest_setting,
     describe_units,
@@ -48,7 +48,10 @@ def test_what_a_model_refuses_is_not_tried():
     """Chunks and the lean stem are not for this classifier."""
     cfg = config('classification', num_modules=3)
     step = (8, (32, 32))
-    own, *others = find_settings(cfg, *step)
+    refused = {}
+    own, *others = find_settings(cfg, *step, refused)
+    assert list(refused) == ['fba+chunk', 'fba+stem']
+    assert 'no image-wise loss' in refused['fba+chunk']
     assert own.arm == 'fba'
     assert [s.arm for s in others] == [
         'fba',
@@ -63,6 +66,57 @@ def test_what_a_model_refuses_is_not_tried():
     paste(cfg, others[-1].options)
     run = ArmRun(cfg, 'fba', *step, 'meta')
     assert run.model.cuts == others[-1].cuts
+
+
+def test_what_goes_wrong_in_a_step_is_no_refusal(monkeypatch):
+    profile = ArmRun.profile
+
+    def fails(run):
+        if run.model.options.chunk:
+            raise ValueError('in the step')
+        return profile(run)
+
+    monkeypatch.setattr(ArmRun, 'profile', fails)
+    found = find_settings(config('detection', num_modules=3), *STEP)
+    assert next(found).arm == 'fba'
+    with pytest.raises(ValueError, match='in the step'):
+        next(found)
+
+
+def test_models_without_local_learning():
+    cfg = config('detection')
+    cfg.model.type = 'RetinaNet'
+    cfg.model.pop('local_learning')
+    for measure in (
+        lambda: describe_units(cfg, *STEP),
+        lambda: measure_setting(cfg, 'fba', *STEP),
+        lambda: benchmark(cfg, ['bp', 'fba'], *STEP),
+    ):
+        with pytest.raises(ValueError, match="type='RetinaNet' does no local"):
+            measure()
+
+
+@pytest.mark.parametrize('center_sampling', [False, True])
+def test_fcos(center_sampling):
+    """As on the CPU."""
+    cfg = config('detection', num_modules=3)
+    cfg.model.bbox_head = dict(
+        type='FCOSHead',
+        num_classes=4,
+        in_channels=16,
+        stacked_convs=2,
+        feat_channels=16,
+        strides=[8, 16, 32, 64, 128],
+        norm_cfg=dict(type='GN', num_groups=4),
+        center_sampling=center_sampling,
+    )
+    cfg.model.train_cfg = None
+    for arm in ('fba', 'fba+chunk'):
+        meta = measure_setting(cfg, arm, *STEP).profile
+        cpu = ArmRun(cfg, arm, *STEP, 'cpu').profile()
+        assert meta.flops == cpu.flops
+        assert meta.peak_bytes == pytest.approx(cpu.peak_bytes, rel=0.05)
+    assert describe_units(cfg, *STEP).units[-1].head > 0
 
 
 def test_budget_that_nothing_meets():

@@ -7,6 +7,7 @@ Runs nothing but shapes: it needs no GPU, no data and no weights.
 import argparse
 import logging
 import shlex
+from typing import Dict
 
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +46,12 @@ def main() -> None:
             console, 'as configured', measure_setting(cfg, 'fba', *step)
         )
         if budget:
-            found = cheapest_setting(cfg, *step, budget)
+            refused: Dict[str, str] = {}
+            found = cheapest_setting(cfg, *step, budget, refused)
+            for arm, reason in refused.items():
+                console.print(
+                    f'not possible ({arm}): {reason}', highlight=False
+                )
             show_setting(console, f'cheapest within {args.budget}', found)
             console.print(
                 'Options:\n--cfg-options ' + shlex.join(found.options),
