@@ -63,7 +63,8 @@ def _compare_gradients(rank, task, ddp_cls=None, options=(), plain=None):
         )
     if ddp_cls is None:
         trained = [p for p in model.parameters() if p.requires_grad]
-        assert sum(counts) == sum(p.numel() for p in trained), options
+        # With a flag each, which says whether there was a gradient.
+        assert sum(counts) == sum(p.numel() + 1 for p in trained), options
         assert len(counts) > 1, counts
     ddp.zero_grad()
     for seed in range(2):

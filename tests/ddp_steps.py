@@ -51,7 +51,7 @@ def accumulation_and_clipping(rank):
         ddp.train_step(raw_data(task, seed=rank), wrapper)
         assert not counts
         ddp.train_step(raw_data(task, seed=2 + rank), wrapper)
-    assert sum(counts) == sum(p.numel() for p in model.parameters())
+    assert sum(counts) == sum(p.numel() + 1 for p in model.parameters())
     assert_equal_weights(model)
     for name, p in model.named_parameters():
         torch.testing.assert_close(
@@ -121,6 +121,35 @@ def update_by_module_is_refused_with_the_wrapper_of_mmengine(rank):
         ddp.train_step,
         raw_data('classification'),
         make_wrapper(model, update_by='module'),
+    )
+
+
+def static_graph_is_refused_where_local_backwards_run(rank):
+    """With K=1 it changes nothing, as gradient_as_bucket_view."""
+    task = 'classification'
+    for num_modules, options in (
+        (1, dict(static_graph=True)),
+        (3, dict(gradient_as_bucket_view=True)),
+    ):
+        weights = []
+        for more in ({}, options):
+            model = build(task, num_modules=num_modules)
+            ddp = MMDistributedDataParallel(
+                model, broadcast_buffers=False, **more
+            )
+            wrapper = make_wrapper(model)
+            for seed in range(3):
+                batch = raw_data(task, seed=2 * seed + rank)
+                ddp.train_step(batch, wrapper)
+            weights.append(list(model.parameters()))
+        torch.testing.assert_close(*weights, rtol=1e-6, atol=1e-6)
+    model = build(task, num_modules=3)
+    ddp = MMDistributedDataParallel(model, static_graph=True)
+    _raises(
+        'static_graph=True: ',
+        ddp.train_step,
+        raw_data(task),
+        make_wrapper(model),
     )
 
 

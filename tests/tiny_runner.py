@@ -25,7 +25,12 @@ class _Data(torch.utils.data.Dataset):
         return self.items[index]
 
 
-def make_runner(model, work_dir, wrapper=None, epochs=1, **kwargs):
+SGD = dict(type='SGD', lr=0.01, momentum=0.9)
+
+
+def make_runner(
+    model, work_dir, wrapper=None, epochs=1, optimizer=SGD, **kwargs
+):
     """A Runner that trains a classifier, as a config makes it."""
     wrapper = wrapper or 'mmfba.LocalLearningOptimWrapper'
     return Runner(
@@ -38,9 +43,7 @@ def make_runner(model, work_dir, wrapper=None, epochs=1, **kwargs):
             sampler=dict(type='DefaultSampler', shuffle=False),
             collate_fn=dict(type='pseudo_collate'),
         ),
-        optim_wrapper=dict(
-            type=wrapper, optimizer=dict(type='SGD', lr=0.01, momentum=0.9)
-        ),
+        optim_wrapper=dict(type=wrapper, optimizer=optimizer),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         default_scope='mmpretrain',
         default_hooks=dict(feature_bank=dict(type='mmfba.FeatureBankHook')),

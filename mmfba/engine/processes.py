@@ -9,7 +9,9 @@ from typing import Any, Iterator
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import ZeroRedundancyOptimizer
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
@@ -92,6 +94,25 @@ def check_runner(runner: Any) -> None:
     if is_model_wrapper(runner.model):
         kind = type(runner.model)
         _check_wrapper(kind.__name__, kind)
+        _check_checkpoints(runner)
+
+
+def _check_checkpoints(runner: Runner) -> None:
+    """Refuse to train where the first checkpoint would wait for ever."""
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    sharded = isinstance(optimizer, ZeroRedundancyOptimizer)
+    for hook in runner.hooks if sharded else ():
+        save = getattr(type(hook), '_save_checkpoint_with_step', None)
+        if save is CheckpointHook._save_checkpoint_with_step and (
+            hook.save_optimizer
+        ):
+            raise ValueError(
+                "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer': all "
+                'processes must take part in a checkpoint, and '
+                f'{type(hook).__name__} asks one: set default_hooks.'
+                "checkpoint.type='mmfba.AtomicCheckpointHook', as "
+                'tools/train.py does, or save_optimizer=False'
+            )
 
 
 def _refuse_strategy(what: str) -> None:

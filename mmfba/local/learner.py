@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from .chain import INPUT
 from .chunked import Features, ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
 from .forward import fill_bank, run_units
-from .lending import Borrower, in_many_processes
+from .lending import Borrower, in_many_processes, is_constant_here
 from .losses import log_values, sum_losses, weigh_losses
 from .micro_batches import forward_by_micro_batches, part_of_batch
 from .step import Step
@@ -77,7 +77,7 @@ class LocalLearner(Borrower):
         self.peak_bank_bytes = 0
         self.running = 0
         self.on_module: Optional[Callable[[str], None]] = None
-        self._isolation_checked = False
+        self._isolation_checked: Set[int] = set()
 
     @property
     def num_modules(self) -> int:
@@ -133,7 +133,6 @@ class LocalLearner(Borrower):
                 for name in chain.outputs
             }
             losses = self._main_losses(step, outputs)
-        self._isolation_checked = True
         return {**losses, **logs}
 
     def _run(
@@ -221,5 +220,7 @@ class LocalLearner(Borrower):
         leaves: Sequence[Tensor] = (),
     ) -> None:
         """Walk the graph of a loss once, at the first step."""
-        if not self._isolation_checked:
-            step.check_isolation(self.modules, index, roots, leaves)
+        if index in self._isolation_checked or is_constant_here(*roots):
+            return
+        step.check_isolation(self.modules, index, roots, leaves)
+        self._isolation_checked.add(index)

@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+import warnings
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Optional
 
@@ -55,6 +56,14 @@ class Borrower:
             self._reduce = None
 
     def _backward(self, loss: Tensor) -> None:
+        if is_constant_here(loss):
+            warnings.warn(
+                'The loss of a local module is a constant in this process, '
+                'as of a batch without targets: it adds zero to the mean of '
+                'the gradients of all processes',
+                stacklevel=2,
+            )
+            return
         (self._local_backward or Tensor.backward)(loss)
 
     def _module_done(self, parameters: List[nn.Parameter]) -> None:
@@ -62,6 +71,12 @@ class Borrower:
             self._reduce(parameters)
         if self._update is not None:
             self._update()
+
+
+def is_constant_here(*losses: Tensor) -> bool:
+    """Whether losses have no graph, in one process of several. The others,
+    where they may have one, are not to wait for an error here."""
+    return in_many_processes() and not any(x.requires_grad for x in losses)
 
 
 def in_many_processes() -> bool:

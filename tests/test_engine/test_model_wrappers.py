@@ -7,7 +7,9 @@ Starting them costs more than a check: each pair runs many of them.
 import functools
 
 import ddp_gradients
+import ddp_missing
 import ddp_steps
+import ddp_zero
 import pytest
 import torch
 from ddp import run_twice
@@ -26,6 +28,7 @@ def test_in_two_processes(tmp_path):
         ddp_steps.accumulation_and_clipping,
         ddp_steps.update_by_module_gives_the_same_weights,
         ddp_steps.update_by_module_is_refused_with_the_wrapper_of_mmengine,
+        ddp_steps.static_graph_is_refused_where_local_backwards_run,
         ddp_steps.a_plain_loop_and_no_sync,
         ddp_steps.a_step_after_one_that_was_broken_off,
         ddp_steps.a_parameter_without_gradient_is_an_error_that_names_it,
@@ -36,6 +39,27 @@ def test_in_two_processes(tmp_path):
         ),
     ]
     run_twice(checks)
+
+
+def test_what_one_of_two_processes_lacks():
+    run_twice(
+        [
+            ddp_missing.a_parameter_unused_on_one_rank_has_gradient_zero_there,
+            ddp_missing.a_constant_loss_on_one_rank_has_gradient_zero_there,
+            ddp_missing.a_constant_loss_on_all_ranks_is_an_error,
+        ]
+    )
+
+
+def test_a_sharded_optimizer(tmp_path):
+    checks = (
+        ddp_zero.a_sharded_optimizer_is_saved_and_resumed,
+        ddp_zero.the_hook_of_mmengine_would_wait_for_ever,
+    )
+    run_twice(
+        [functools.partial(c, work_dir=str(tmp_path)) for c in checks],
+        timeout=180,
+    )
 
 
 @pytest.mark.slow

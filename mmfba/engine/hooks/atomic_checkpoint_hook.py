@@ -93,6 +93,10 @@ class AtomicCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         self.last_ckpt = self._path(step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        if self.save_optimizer and not is_main_process():
+            # The main process, which alone saves, may gather the state from
+            # all: ZeroRedundancyOptimizer would wait for the others for ever.
+            runner.optim_wrapper.state_dict()
         runner.save_checkpoint(
             self.out_dir,
             self.filename_tmpl.format(step),

@@ -17,8 +17,16 @@ class GradientReduction:
     is a view of its bucket. The buckets are the only copy: more memory than
     for the gradients is needed for one bucket at a time.
 
+    A gradient that is missing on some processes counts as zero there, so that
+    the others do not wait for it. Behind its gradients a bucket holds a flag
+    for each, by which a process that misses one learns whether all do.
+
     Note:
         All processes must start the same parameters in the same order.
+
+    Attributes:
+        unreached (list[nn.Parameter]): Those without a gradient on any
+            process, which keep none.
 
     Args:
         bucket_bytes (int): Gradients are put together up to this size.
@@ -27,12 +35,14 @@ class GradientReduction:
     def __init__(self, bucket_bytes: int) -> None:
         self.bucket_bytes = bucket_bytes
         self.started: Set[nn.Parameter] = set()
+        self.unreached: Parameters = []
+        self._missing: Set[nn.Parameter] = set()
         self._pending: Deque[List[Tuple[dist.Work, Parameters, Tensor]]] = (
             deque()
         )
 
     def start(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Begin to average their gradients; every one must have one.
+        """Begin to average their gradients.
 
         Args:
             parameters (Sequence[nn.Parameter]): Those of one local module.
@@ -43,7 +53,12 @@ class GradientReduction:
     def _start(
         self, bucket: Parameters
     ) -> Tuple[dist.Work, Parameters, Tensor]:
-        flat = torch.cat([p.grad.reshape(-1) for p in bucket])
+        flags = bucket[0].new_ones(len(bucket))
+        for i, p in enumerate(bucket):
+            if p.grad is None:
+                self._missing.add(p)
+                p.grad, flags[i] = torch.zeros_like(p), 0
+        flat = torch.cat([*(p.grad.reshape(-1) for p in bucket), flags])
         for p in bucket:
             p.grad = None
         self.started.update(bucket)
@@ -63,9 +78,14 @@ class GradientReduction:
         while len(self._pending) > keep:
             for work, bucket, flat in self._pending.popleft():
                 work.wait()
-                pieces = flat.split([p.numel() for p in bucket])
-                for p, piece in zip(bucket, pieces):
-                    p.grad = piece.view_as(p)
+                sizes = [p.numel() for p in bucket]
+                *pieces, flags = flat.split([*sizes, len(bucket)])
+                for i, (p, piece) in enumerate(zip(bucket, pieces)):
+                    # Reading a flag waits for the GPU.
+                    if p in self._missing and not flags[i]:
+                        self.unreached.append(p)
+                    else:
+                        p.grad = piece.view_as(p)
 
     def clear(self) -> None:
         """Forget a step that was broken off."""
@@ -73,6 +93,8 @@ class GradientReduction:
             work.wait()
         self._pending.clear()
         self.started.clear()
+        self.unreached.clear()
+        self._missing.clear()
 
 
 def _buckets(
@@ -82,14 +104,14 @@ def _buckets(
     parameter."""
     groups: Dict[Any, Parameters] = {}
     for p in parameters:
-        groups.setdefault((p.grad.dtype, p.grad.device), []).append(p)
+        groups.setdefault((p.dtype, p.device), []).append(p)
     for group in groups.values():
         bucket: Parameters = []
         size = 0
         for p in group:
-            if bucket and size + p.grad.nbytes > limit:
+            if bucket and size + p.nbytes > limit:
                 yield bucket
                 bucket, size = [], 0
             bucket.append(p)
-            size += p.grad.nbytes
+            size += p.nbytes
         yield bucket

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List
 
 import torch
 import torch.distributed as dist
@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.analysis.tensors_in import tensors_in
+from mmfba.local.losses import reach_with_zero_gradient
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import MODEL_WRAPPERS
 
@@ -80,11 +81,11 @@ class LocalDistributedDataParallel(nn.Module):
         """
         if not (self.require_backward_grad_sync and torch.is_grad_enabled()):
             with self.module.learner.lend_reduction(lambda parameters: None):
-                return self.module(*args, **kwargs)
+                return self._with_graph(self.module(*args, **kwargs))
         self.reduction.clear()
         self._backward_ends = False
-        with self.module.learner.lend_reduction(self._start):
-            outputs = self.module(*args, **kwargs)
+        with self.module.learner.lend_reduction(self.reduction.start):
+            outputs = self._with_graph(self.module(*args, **kwargs))
         for tensor in tensors_in(outputs):
             if tensor.requires_grad:
                 tensor.register_hook(self._during_backward)
@@ -136,19 +137,14 @@ class LocalDistributedDataParallel(nn.Module):
         """
         return self.module.test_step(data)
 
-    def _start(self, parameters: Sequence[nn.Parameter]) -> None:
-        unused = {p for p in parameters if p.grad is None}
-        if unused:
-            names = [
-                n for n, p in self.module.named_parameters() if p in unused
-            ]
-            raise RuntimeError(
-                f'No loss reaches the parameters {names}, so that there is '
-                'no gradient to be averaged over processes: freeze them '
-                "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
-                "MMDistributedDataParallel', find_unused_parameters=True)"
-            )
-        self.reduction.start(parameters)
+    def _with_graph(self, outputs: Any) -> Any:
+        """Constant losses, as of a batch without boxes, get a graph: other
+        processes, where they are none, wait for our backward."""
+        graphs = (tensor.requires_grad for tensor in tensors_in(outputs))
+        if not isinstance(outputs, dict) or any(graphs):
+            return outputs
+        leaf = next(self.module.parameters()).new_zeros(())
+        return reach_with_zero_gradient(outputs, [leaf.requires_grad_()])
 
     def _during_backward(self, grad: Tensor) -> None:
         if not self._backward_ends:
@@ -161,6 +157,17 @@ class LocalDistributedDataParallel(nn.Module):
         self._backward_ends = False
         started = self.reduction.started
         trained = (p for p in self.module.parameters() if p.requires_grad)
-        self._start([p for p in trained if p not in started])
+        self.reduction.start([p for p in trained if p not in started])
         self.reduction.finish()
-        started.clear()
+        unreached = set(self.reduction.unreached)
+        self.reduction.clear()
+        if unreached:  # on all processes, which all end here
+            names = [
+                n for n, p in self.module.named_parameters() if p in unreached
+            ]
+            raise RuntimeError(
+                f'No loss reaches the parameters {names} on any process, so '
+                'that there is no gradient to be averaged: freeze them '
+                "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
+                "MMDistributedDataParallel', find_unused_parameters=True)"
+            )

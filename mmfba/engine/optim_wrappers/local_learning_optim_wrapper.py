@@ -67,10 +67,21 @@ class LocalBackward:
 
         Args:
             model (nn.Module): The model or its distributed wrapper.
+
+        Raises:
+            ValueError: If something cannot work with local backwards.
         """
         plain = get_local_model(
             model, 'optim_wrapper.type', "use 'OptimWrapper'"
         )
+        if plain.learner.needs_backward and getattr(
+            model, 'static_graph', False
+        ):
+            raise ValueError(
+                'model_wrapper_cfg.static_graph=True: gradients of local '
+                'backwards come outside the one backward that is recorded: '
+                "remove it, or use type='mmfba.LocalDistributedDataParallel'"
+            )
         done = self._module_done(plain, getattr(model, 'reduction', None))
         self._model = plain
         lent = plain.learner.lend_backward(self.local_backward, done)
