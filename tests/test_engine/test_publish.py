@@ -182,7 +182,7 @@ def test_averaged_weights(tmp_path):
     assert any(not value.equal(last[name]) for name, value in state.items())
 
 
-@pytest.mark.parametrize('kind', [None, 'mmfba.DGLAuxiliary'])
+@pytest.mark.parametrize('kind', [None, 'mmfba.GreedyAuxiliary'])
 @pytest.mark.parametrize('num_modules', [2, 3])
 def test_auxiliary_networks_do_not_matter(num_modules, kind, tmp_path):
     """Of other cuts or of another kind: they are dropped."""

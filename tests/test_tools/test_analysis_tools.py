@@ -59,6 +59,10 @@ def test_plan_prints_units_and_options(detector, tmp_path):
     'options, words',
     [
         ('plan.py {} --budget much', 'error: no size'),
+        (
+            'plan.py {} --cfg-options model.type=RetinaNet',
+            "error: model.type='RetinaNet' does no local learning",
+        ),
         ('benchmark_memory.py {} --arms fba', 'error: arms='),
         ('benchmark_memory.py {} --batch 0', 'no number above 0'),
     ],

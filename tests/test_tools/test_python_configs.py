@@ -12,6 +12,12 @@ from tiny_configs import CLASSIFICATION, DETECTION, LOCAL, localised
 from tiny_data import write_cifar10, write_coco
 
 SEED = '--cfg-options randomness.seed=0'
+TTA = """
+from mmdet.models import DetTTAModel
+
+tta_model = dict(type=DetTTAModel, tta_cfg=dict(max_per_img=100))
+tta_pipeline = test_pipeline
+"""
 
 
 @pytest.fixture
@@ -46,6 +52,7 @@ def test_classes_do_what_names_do(task, text, pictures, run, tmp_path, capfd):
     leaf = LEAF.format(model=model)
     if task == 'detection':  # as the config of names
         leaf += 'model.backbone.update(frozen_stages=-1, norm_eval=False)\n'
+        leaf += TTA
     (tmp_path / 'classes.py').write_text(leaf)
 
     for name in ('names', 'classes'):

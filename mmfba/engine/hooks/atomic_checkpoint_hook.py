@@ -117,9 +117,9 @@ class AtomicCheckpointHook(CheckpointHook):
     def _save_best_checkpoint(
         self, runner: Runner, metrics: Dict[str, Any]
     ) -> None:
-        # MMEngine's removes the previous one first.
         if not hasattr(self, 'file_backend'):
             return  # runner.val() without training: there is none to save
+        # MMEngine's removes the previous one first.
         outdated: List[str] = []
         self.file_backend.remove = outdated.append
         try:

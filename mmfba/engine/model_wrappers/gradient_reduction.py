@@ -80,9 +80,9 @@ class GradientReduction:
                 work.wait()
                 sizes = [p.numel() for p in bucket]
                 *pieces, flags = flat.split([*sizes, len(bucket)])
-                for p, piece, flag in zip(bucket, pieces, flags):
-                    # Reading a flag would wait for the GPU.
-                    if p in self._missing and not flag:
+                for i, (p, piece) in enumerate(zip(bucket, pieces)):
+                    # Reading a flag waits for the GPU.
+                    if p in self._missing and not flags[i]:
                         self.unreached.append(p)
                     else:
                         p.grad = piece.view_as(p)

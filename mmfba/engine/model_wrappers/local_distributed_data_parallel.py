@@ -81,19 +81,11 @@ class LocalDistributedDataParallel(nn.Module):
         """
         if not (self.require_backward_grad_sync and torch.is_grad_enabled()):
             with self.module.learner.lend_reduction(lambda parameters: None):
-                return self.module(*args, **kwargs)
+                return self._with_graph(self.module(*args, **kwargs))
         self.reduction.clear()
         self._backward_ends = False
         with self.module.learner.lend_reduction(self.reduction.start):
-            outputs = self.module(*args, **kwargs)
-        if isinstance(outputs, dict) and not any(
-            tensor.requires_grad for tensor in tensors_in(outputs)
-        ):
-            # Constant losses here: the others wait for our backward.
-            leaf = next(self.module.parameters()).new_zeros(())
-            outputs = reach_with_zero_gradient(
-                outputs, [leaf.requires_grad_()]
-            )
+            outputs = self._with_graph(self.module(*args, **kwargs))
         for tensor in tensors_in(outputs):
             if tensor.requires_grad:
                 tensor.register_hook(self._during_backward)
@@ -144,6 +136,15 @@ class LocalDistributedDataParallel(nn.Module):
             list: The predictions.
         """
         return self.module.test_step(data)
+
+    def _with_graph(self, outputs: Any) -> Any:
+        """Constant losses, as of a batch without boxes, get a graph: other
+        processes, where they are none, wait for our backward."""
+        graphs = (tensor.requires_grad for tensor in tensors_in(outputs))
+        if not isinstance(outputs, dict) or any(graphs):
+            return outputs
+        leaf = next(self.module.parameters()).new_zeros(())
+        return reach_with_zero_gradient(outputs, [leaf.requires_grad_()])
 
     def _during_backward(self, grad: Tensor) -> None:
         if not self._backward_ends:

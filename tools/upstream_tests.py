@@ -1,0 +1,296 @@
+# Copyright (c) mmfba authors.
+"""Run upstream's own tests with the classes of mmfba in place of theirs.
+
+What fails runs once more with upstream's own classes. Exit status 0 means that
+what fails with ours alone is what tools/upstream_differences.yml expects.
+Nothing is fetched: name checkouts of the installed versions (mmengine v0.10.7,
+mmdet v3.3.0, mmpretrain v1.2.0, mmagic v1.2.0). Needs `pip install
+parameterized`. Takes a quarter of an hour.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import yaml
+from mmengine.registry import Registry
+
+ROOT = Path(__file__).resolve().parents[1]
+DIFFERENCES = ROOT / 'tools/upstream_differences.yml'
+# Every process has it, also those that tests start.
+START = """
+import os, traceback
+try:
+    from upstream_tests import prepare, put_ours
+    prepare({library!r})
+    put_ours({swaps!r})
+except BaseException:  # Python itself would go on
+    traceback.print_exc()
+    os._exit(1)
+"""
+
+
+class Suite(NamedTuple):
+    """Tests, and which classes are exchanged there, theirs by ours."""
+
+    tests: Sequence[str]
+    swaps: Dict[str, str]
+
+
+ENGINE, MODELS = 'mmfba.engine', 'mmfba.models'
+WRAPPERS = {
+    f'mmengine.optim.{kind}OptimWrapper': f'{ENGINE}.optim_wrappers.'
+    f'{kind}LocalLearningOptimWrapper'
+    for kind in ('', 'Amp')
+}
+CHECKPOINT_HOOK = {
+    'mmengine.hooks.CheckpointHook': f'{ENGINE}.hooks.AtomicCheckpointHook'
+}
+MODEL_WRAPPER = {
+    'mmengine.model.MMDistributedDataParallel': f'{ENGINE}.model_wrappers.'
+    'LocalDistributedDataParallel'
+}
+CLASSIFIER = {
+    'mmpretrain.models.ImageClassifier': f'{MODELS}.classifiers.'
+    'LocalImageClassifier'
+}
+EDITOR = {'mmagic.models.BaseEditModel': f'{MODELS}.editors.LocalEditModel'}
+FOCAL_LOSS = {
+    'mmdet.models.losses.FocalLoss': f'{MODELS}.losses.LeanSigmoidFocalLoss'
+}
+DETECTORS = {
+    f'mmdet.models.detectors.{name}': f'{MODELS}.detectors.'
+    'LocalSingleStageDetector'
+    for name in 'ATSS AutoAssign CenterNet DDOD FCOS FOVEA FSAF GFL NASFCOS '
+    'PAA RTMDet RepPointsDetector RetinaNet SingleStageDetector TOOD VFNet '
+    'YOLOF YOLOV3 YOLOX'.split()
+}
+SUITES = dict(
+    mmengine=[
+        Suite(['test_optim/test_optimizer'], WRAPPERS),
+        Suite(['test_model/test_wrappers'], MODEL_WRAPPER),
+        Suite(
+            [
+                'test_hooks/test_checkpoint_hook.py',
+                'test_hooks/test_ema_hook.py',
+                'test_hooks/test_runtime_info_hook.py',
+                'test_runner/test_runner.py',
+            ],
+            CHECKPOINT_HOOK,
+        ),
+    ],
+    mmdet=[
+        Suite(
+            [
+                'test_models/test_detectors/test_single_stage.py',
+                'test_models/test_dense_heads',
+                'test_models/test_losses',
+                'test_models/test_tta',
+            ],
+            {**DETECTORS, **FOCAL_LOSS},
+        )
+    ],
+    mmpretrain=[
+        Suite(
+            [
+                'test_models/test_classifiers.py::TestImageClassifier',
+                'test_models/test_tta.py',
+                'test_engine/test_hooks',
+            ],
+            {**CLASSIFIER, **CHECKPOINT_HOOK},
+        )
+    ],
+    mmagic=[
+        Suite(
+            ['test_models/test_base_models/test_base_edit_model.py'],
+            {**EDITOR, **WRAPPERS},
+        )
+    ],
+)
+
+
+def prepare(library: str) -> None:
+    """Let tests find what lies elsewhere once the library is installed.
+
+    Args:
+        library (str): Name of the library.
+    """
+    if library == 'mmdet':
+        from mmdet.testing import _utils
+
+        configs = Path(_utils.__file__).parents[1] / '.mim/configs'
+        _utils._get_config_directory = lambda: str(configs)
+
+
+def put_ours(swaps: Dict[str, str]) -> None:
+    """Put our classes where tests and configs find those of upstream.
+
+    Args:
+        swaps (dict): The path of ours by that of theirs.
+    """
+    # All are imported before the first takes the place of another.
+    pairs = [(find(theirs), find(ours)) for theirs, ours in swaps.items()]
+    for theirs, ours in pairs:
+        _replace(theirs, ours)
+
+
+def find(path: str) -> type:
+    """Import a class.
+
+    Args:
+        path (str): Its package and name.
+
+    Returns:
+        type: The class.
+    """
+    package, name = path.rsplit('.', 1)
+    return getattr(import_module(package), name)
+
+
+def _replace(theirs: type, ours: type) -> None:
+    """In every package that exports the class, and in the registries."""
+    library, name = theirs.__module__.split('.')[0], theirs.__name__
+    packages = [
+        module
+        for key, module in list(sys.modules.items())
+        if key.split('.')[0] == library
+        and (hasattr(module, '__path__') or key == f'{library}.registry')
+    ]
+    for package in packages:
+        for key, value in list(vars(package).items()):
+            if value is theirs:
+                setattr(package, key, ours)
+            elif isinstance(value, Registry):
+                registered = value._module_dict
+                if registered.get(name) is theirs:
+                    registered[name] = ours
+
+
+def run(
+    folder: Path, library: str, suite: Suite
+) -> Tuple[int, Dict[str, str]]:
+    """Run a suite with our classes, and what fails once more with theirs.
+
+    Args:
+        folder (Path): Upstream's folder ``tests``.
+        library (str): Name of the library.
+        suite (Suite): The suite.
+
+    Returns:
+        tuple[int, dict[str, str]]: The number of tests that pass, and the
+        first line of the error of each that fails with our classes alone, by
+        its name.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        passed, ours = _pytest(Path(work), folder, library, suite, suite.swaps)
+        theirs = {}
+        if ours:
+            again = ['--last-failed', '--last-failed-no-failures=none']
+            _, theirs = _pytest(Path(work), folder, library, suite, {}, *again)
+    return passed, {k: v for k, v in ours.items() if k not in theirs}
+
+
+def _pytest(
+    work: Path,
+    folder: Path,
+    library: str,
+    suite: Suite,
+    swaps: Dict[str, str],
+    *options: str,
+) -> Tuple[int, Dict[str, str]]:
+    """Number of tests that pass, and the errors of the others."""
+    start = START.format(library=library, swaps=swaps)
+    (work / 'sitecustomize.py').write_text(start)
+    path = [str(work), str(ROOT), str(ROOT / 'tools')]
+    path += filter(None, [os.environ.get('PYTHONPATH')])
+    xml = work / 'results.xml'
+    xml.unlink(missing_ok=True)
+    command = ['-m', 'pytest', '-q', '--tb=short', f'--rootdir={folder}']
+    command += [f'--junitxml={xml}', '-o', f'cache_dir={work}/cache']
+    tests = [str(folder / name) for name in suite.tests]
+    subprocess.run(
+        [sys.executable, *command, *options, *tests],
+        cwd=folder.parent,  # tests look for tests/data there
+        # The tests are older than torch's refusal of their checkpoints.
+        env=dict(
+            os.environ,
+            PYTHONPATH=os.pathsep.join(path),
+            TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD='1',
+        ),
+    )
+    if not xml.exists():
+        raise SystemExit(f'error: pytest did not run the tests in {folder}')
+    passed, errors = 0, {}
+    for case in ET.parse(xml).iter('testcase'):
+        ends = {found.tag: found for found in case}
+        bad = ends.get('failure', ends.get('error'))
+        if bad is not None:
+            name = f'{case.get("classname")}.{case.get("name")}'
+            errors[name] = (bad.get('message') or '').split('\n')[0]
+        elif 'skipped' not in ends:
+            passed += 1
+    return passed, errors
+
+
+def judge(found: Dict[str, str], expected: List[Dict[str, Any]]) -> List[str]:
+    """Compare with the list of expected differences.
+
+    Args:
+        found (dict): See :func:`run`.
+        expected (list[dict]): Entries with ``reason``, ``error``, a part of
+            the first line of the error, and ``tests``.
+
+    Returns:
+        list[str]: What is not as expected.
+    """
+    known = {t: entry['error'] for entry in expected for t in entry['tests']}
+    lines = [
+        f'not expected: {name}: {error}'
+        for name, error in found.items()
+        if name not in known or known[name] not in error
+    ]
+    gone = [name for name in known if name not in found]
+    return lines + [f'expected, but did not fail: {name}' for name in gone]
+
+
+def main(argv=None) -> None:
+    """Run the suites.
+
+    Args:
+        argv (list[str], optional): Arguments instead of the command line's.
+            Defaults to None.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for library in SUITES:
+        parser.add_argument(
+            f'--{library}', type=Path, help='checkout with the folder tests'
+        )
+    folders = {k: v for k, v in vars(parser.parse_args(argv)).items() if v}
+    if not folders:
+        parser.error(f'name a folder: {[f"--{name}" for name in SUITES]}')
+    expected = yaml.safe_load(DIFFERENCES.read_text())
+    problems = []
+    for library, folder in folders.items():
+        found, passed = {}, 0
+        for suite in SUITES[library]:
+            tests = (folder / 'tests').absolute()
+            count, failed = run(tests, library, suite)
+            found.update(failed)
+            passed += count
+        problems += judge(found, expected.get(library, []))
+        print(f'{library}: {passed} pass, {len(found)} fail with ours alone')
+    print(*problems, sep='\n')
+    sys.exit(bool(problems))
+
+
+if __name__ == '__main__':
+    main()
