@@ -2,7 +2,6 @@
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 import torch
-from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmfba.local import Chain, LocalLearner, Step, probe_features
@@ -11,6 +10,7 @@ from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
 from .auxiliary.auxiliary_network import check_num_images
+from .auxiliary.auxiliary_networks import AuxiliaryNetworks
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .main_head_changes import MainHeadChanges
@@ -227,16 +227,6 @@ class LocalModel:
                 )
             )
         return rows
-
-
-class AuxiliaryNetworks(ModuleList):
-    """The auxiliary networks; their initialization draws from a copy of the
-    random state."""
-
-    def init_weights(self) -> None:
-        """Initialize without a trace in the global random state."""
-        with forked_random_state():
-            super().init_weights()
 
 
 def _check_no_checkpointing(backbone: nn.Module) -> None:

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mmfba.models.auxiliary.auxiliary_network import check_num_images
-from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
+from ..num_classes import check_num_classes
 from ..processes import check_runner
 from ..smallest_batch import smallest_batch
 from ..unwrap import find_local_model, get_local_model
@@ -123,7 +123,7 @@ class FeatureBankHook(Hook):
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
         check_optim_wrapper(model, runner.optim_wrapper)
-        _check_num_classes(model, runner.train_dataloader.dataset)
+        check_num_classes(model, runner.train_dataloader.dataset)
         check_num_images(
             model.local_aux, smallest_batch(runner.train_dataloader)
         )
@@ -215,25 +215,6 @@ def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:
         if not math.isfinite(history.current()):
             return name
     return ''
-
-
-def _check_num_classes(model: LocalModel, dataset: Any) -> None:
-    classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
-    if isinstance(classes, str):
-        raise ValueError(
-            f"the data set's metainfo.classes={classes!r} is a string, which "
-            f'stands for {len(classes)} classes of a letter each: write a '
-            f'tuple, with a comma: classes=({classes!r},)'
-        )
-    for name in ('head', 'bbox_head'):
-        given = getattr(getattr(model, name, None), 'num_classes', None)
-        if isinstance(given, int) and given < len(classes):
-            raise ValueError(
-                f'model.{name}.num_classes={given}, but the data set has '
-                f'{len(classes)} classes, {list(classes[:3])} and so on: set '
-                f'num_classes={len(classes)}, or choose classes by '
-                'train_dataloader.dataset.metainfo'
-            )
 
 
 def _hooks_in_training(hooks: List[Hook]) -> List[str]:
