@@ -4,7 +4,7 @@
 import copy
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -14,6 +14,7 @@ from mmfba.local.ownership import find_owners
 from mmfba.local.partition import partition_uniform
 from mmfba.local.probe import probe
 from mmfba.local.unit_finder import find_units
+from mmfba.local.units import Anatomy
 
 from .meta_build import on_meta
 
@@ -48,6 +49,29 @@ def network_config(cfg: Config) -> Optional[Dict[str, Any]]:
     model = model.get('detector') or model
     network = model.get('backbone') or model.get('generator')
     return network.to_dict() if isinstance(network, Mapping) else None
+
+
+def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
+    """The units of a config's network.
+
+    Args:
+        cfg (Config): A config of mmpretrain, mmdet, mmagic or mmfba.
+
+    Returns:
+        tuple: The units, and the number of values of each parameter.
+
+    Raises:
+        ValueError: If the config has no such network.
+    """
+    network, scope = network_config(cfg), cfg.get('default_scope')
+    if network is None or scope not in SIZES:
+        raise ValueError(
+            'The config trains no model with a backbone or generator under '
+            f'default_scope in {list(SIZES)}; it has {scope!r}'
+        )
+    built = _build(network, scope)
+    sizes = {name: p.numel() for name, p in built.named_parameters()}
+    return find_units(probe(built, _sizes(built, scope))), sizes
 
 
 def check_network(

@@ -19,15 +19,16 @@ def read_config(path: str) -> 'Config':
     """Read a config.
 
     Args:
-        path (str): The file.
+        path (str): The file, or ``<library>::<path>`` of a stock config.
 
     Raises:
         ValueError: If it cannot be read; it names the file.
     """
     from mmengine.config import Config
+    from mmengine.hub import get_config
 
     try:
-        return Config.fromfile(path)
+        return get_config(path) if '::' in path else Config.fromfile(path)
     except Exception as error:  # a config is a program
         kind = type(error).__name__
         raise ValueError(
