@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Callable, Dict, Iterator, List, Mapping
 
 import torch
@@ -158,8 +159,12 @@ class LocalModel:
         if self.training:
             check_num_images(self.local_aux, len(inputs))
         step = Step(self, self.make_chain(), self.local_aux, targets)
-        with self.head_changes.followed(self):
+        with self.head_changes.followed(self), self.step_context():
             return self.learner.run(step, inputs)
+
+    def step_context(self) -> AbstractContextManager:
+        """Context of each training step."""
+        return nullcontext()
 
     def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
         """Losses of the plain network from what its backbone returns."""

@@ -4,14 +4,14 @@ from run_tool import load_tool
 
 CASES = {
     'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': (
-        18,
+        17,
         ['stem', '0', '9,536', '64', '4', 'possible'],
         ['layer4.2', '4', '4,462,592', '2048', '32'],
     ),
     'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py': (
-        17,
+        16,
         ['stem', '0', '4,896', '96', '4', 'possible'],
-        ['stages.3.blocks.1', '4', '7,093,632', '768', '32'],
+        ['stages.3.blocks.1', '4', '7,093,464', '768', '32'],
     ),
     'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py': (
         20,
@@ -40,5 +40,4 @@ def test_a_config_without_a_network(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr('sys.argv', ['list_units.py', str(path)])
     with pytest.raises(SystemExit) as ended:
         load_tool('analysis_tools/list_units').main()
-    assert ended.value.code != 0
-    assert 'backbone or generator' in capsys.readouterr().err
+    assert 'backbone or generator' in str(ended.value.code)

@@ -12,7 +12,9 @@ import logging
 def main() -> None:
     """Print the units."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config', help='a config, or LIBRARY::PATH of a stock one')
+    parser.add_argument(
+        'config', help='a config, or LIBRARY::PATH of a stock one'
+    )
     args = parser.parse_args()
     from rich.console import Console
     from rich.table import Table

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, ContextManager, Dict, List, Optional, Union
 
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -114,8 +114,10 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         Returns:
             dict: Losses of the head and values of the local losses.
         """
-        with assigned_once(self.bbox_head):
-            return self.local_loss(batch_inputs, batch_data_samples)
+        return self.local_loss(batch_inputs, batch_data_samples)
+
+    def step_context(self) -> ContextManager:
+        return assigned_once(self.bbox_head)
 
     def main_loss(
         self, features: tuple, data_samples: List[Any]
