@@ -4,6 +4,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 ABSENT = [x for x in ('mmdet', 'mmpretrain', 'mmagic') if not find_spec(x)]
 
@@ -29,6 +30,8 @@ def one_thread():
 
 
 @pytest.fixture(autouse=True)
-def no_default_scope():
-    """No test finds its classes by the scope that another one left."""
+def nothing_current():
+    """No test finds its classes by the scope that another one left, or draws
+    by its visualizer."""
     DefaultScope._instance_dict.clear()
+    Visualizer._instance_dict.clear()
