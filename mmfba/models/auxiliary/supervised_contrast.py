@@ -31,9 +31,7 @@ def supervised_contrast(
     with no_autocast(embeddings.device.type):
         z = F.normalize(at_least_float32(embeddings), dim=1)
         itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        # Not -inf: the gradient of a row with nothing else would be NaN.
-        lowest = torch.finfo(z.dtype).min
-        logits = (z @ z.T / temperature).masked_fill(itself, lowest)
+        logits = (z @ z.T / temperature).masked_fill(itself, float('-inf'))
         log_prob = logits.log_softmax(dim=1).masked_fill(itself, 0)
         positive = (labels[:, None] == labels[None]) & ~itself
         count = positive.sum(dim=1).clamp(min=1)
