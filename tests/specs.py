@@ -6,6 +6,7 @@ import torch
 from mmfba.local import INPUT, FeatureBank, probe_features
 from mmfba.models import build_chain
 from mmfba.models.auxiliary import MainModel, UnitSpec
+from mmfba.models.neck_probe import probe_neck
 
 # The neck of a RetinaNet on a ResNet-18 of 8 base channels.
 FPN = dict(
@@ -34,6 +35,8 @@ def make_spec(
     """The cut after the unit ``cut`` of ``backbone``."""
     chain = build_chain(backbone)
     outputs = chain.outputs if outputs is None else outputs
+    with torch.random.fork_rng(devices=[]):
+        main_neck = registry.build(neck) if neck else None
     main = MainModel(
         backbone,
         chain,
@@ -43,6 +46,7 @@ def make_spec(
         head or {},
         head_module,
         data_preprocessor,
+        probe_neck(main_neck, backbone).returns,
     )
     features = probe_features(backbone, build_chain)
     return UnitSpec(

@@ -8,11 +8,12 @@ value, and the remedy.
 import re
 
 import pytest
-from local_models import config
+from local_models import DETECTOR, config
 
 from mmfba.engine.user_errors import one_line_errors
 from mmfba.models.build_model import build_model
 
+BFP = dict(type='BFP', in_channels=16, num_levels=5)
 BALANCED = dict(partition=dict(type='mmfba.BalancedPartition'))
 
 
@@ -196,6 +197,53 @@ MODELS = [
     ),
 ]
 
+# A neck and an auxiliary neck that does not suit it
+NECKS = [
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.BankFPN'),
+        "is a FPN \\+ BFP: use type='mmfba.SLMFPN'",
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(out_channels=8),
+        'out_channels=8: FPN \\+ BFP .* 16 channels: leave out_channels out',
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.SLMLevel'),
+        'SLMLevel: .* is a FPN \\+ BFP: choose another',
+    ),
+    (
+        [DETECTOR['neck'], BFP],
+        dict(type='mmfba.SLMNeck'),
+        'SLMNeck .*levels of FPN \\+ BFP: use mmfba',
+    ),
+    (
+        dict(
+            type='CTResNetNeck',
+            in_channels=64,
+            num_deconv_filters=[16],
+            num_deconv_kernels=[4],
+            use_dcn=False,
+        ),
+        dict(type='mmfba.ConvLevel'),
+        'CTResNetNeck returns no such level of stage 4: choose another',
+    ),
+    (
+        dict(
+            type='DilatedEncoder',
+            in_channels=64,
+            out_channels=16,
+            block_mid_channels=8,
+            num_residual_blocks=1,
+            block_dilations=[2],
+        ),
+        dict(type='mmfba.SLMNeck', mode='stage_tail'),
+        "stage 1 does not give DilatedEncoder .*mode='stage_chain'",
+    ),
+]
+
 CASES = [
     (task, {f'local_learning.{k}': v for k, v in options.items()}, words)
     for task, cases in OPTIONS.items()
@@ -216,4 +264,13 @@ def _message(function, *args):
 def test_wrong_models(task, options, words):
     cfg = config(task)
     cfg.merge_from_dict({f'model.{k}': v for k, v in options.items()})
+    assert re.search(words, _message(build_model, cfg))
+
+
+@pytest.mark.parametrize('neck, auxiliary, words', NECKS)
+def test_auxiliary_necks_that_do_not_suit_the_neck(neck, auxiliary, words):
+    # The last cut is in the last stage, the first at the stem.
+    cuts = ['layer4.0'] if 'Level' in str(auxiliary) else ['stem']
+    cfg = config('detection', partition=cuts, auxiliary=dict(neck=auxiliary))
+    cfg.model.neck = neck
     assert re.search(words, _message(build_model, cfg))

@@ -1,11 +1,13 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from mmengine.registry import Registry
 from torch import nn
 
 from mmfba.local import Chain, FeatureSpec
+
+from ..neck_probe import Shape
 
 
 @dataclass(frozen=True)
@@ -18,22 +20,26 @@ class MainModel:
         outputs_read (tuple[str, optional]): Names of the backbone's outputs in
             order; None where neck or tail does not read the output.
         registry (Registry): Builds neck and head of the task's library.
-        neck (dict, optional): Config of the neck.
+        neck (dict | list[dict], optional): Config of the neck.
         head (dict): Config of the task head.
         head_module (nn.Module): The task head itself, to be shared; in
             super-resolution the pixel loss.
         data_preprocessor (nn.Module, optional): What normalises the images.
             Defaults to None.
+        head_inputs (tuple[Shape], optional): Shapes of what the head is
+            given, for two images; None where the neck cannot run without
+            data. Defaults to None.
     """
 
     backbone: nn.Module
     chain: Chain
     outputs_read: Tuple[Optional[str], ...]
     registry: Registry
-    neck: Optional[Dict[str, Any]]
+    neck: Union[Dict[str, Any], List[Dict[str, Any]], None]
     head: Dict[str, Any]
     head_module: nn.Module
     data_preprocessor: Optional[nn.Module] = None
+    head_inputs: Optional[Tuple[Shape, ...]] = None
 
 
 @dataclass(frozen=True)

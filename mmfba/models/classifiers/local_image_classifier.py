@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from mmpretrain.models.classifiers import ImageClassifier
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
@@ -11,6 +11,7 @@ from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
 from ..local_model import LocalModel
+from ..neck_probe import probe_neck
 from ..options import LocalLearningOptions
 
 DEFAULT_AUXILIARY = dict(
@@ -26,7 +27,8 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
 
     Args:
         backbone (dict): Config of the backbone.
-        neck (dict, optional): Config of the neck. Defaults to None.
+        neck (dict | list[dict], optional): Config of the neck. Defaults to
+            None.
         head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
@@ -43,7 +45,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
     def __init__(
         self,
         backbone: Dict[str, Any],
-        neck: Optional[Dict[str, Any]] = None,
+        neck: Union[Dict[str, Any], List[Dict[str, Any]], None] = None,
         head: Optional[Dict[str, Any]] = None,
         local_learning: Optional[Dict[str, Any]] = None,
         **kwargs,
@@ -66,6 +68,7 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
             *self._head_cfgs,
             self.head,
             self.data_preprocessor,
+            probe_neck(self.neck, self.backbone).returns,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:

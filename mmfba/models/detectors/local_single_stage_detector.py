@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 import copy
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -15,6 +15,7 @@ from ..image_wise import (
     check_no_batch_norm,
 )
 from ..local_model import LocalModel
+from ..neck_probe import is_fpn, probe_neck
 from ..options import LocalLearningOptions
 
 HEAD = dict(type='mmfba.TaskHead', mode='slim')
@@ -41,7 +42,8 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
 
     Args:
         backbone (dict): Config of the backbone.
-        neck (dict, optional): Config of the neck. Defaults to None.
+        neck (dict | list[dict], optional): Config of the neck. Defaults to
+            None.
         bbox_head (dict, optional): Config of the head. Defaults to None.
         local_learning (dict): See
             :class:`mmfba.models.LocalLearningOptions`. By default the bank
@@ -58,7 +60,7 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
     def __init__(
         self,
         backbone: Dict[str, Any],
-        neck: Optional[Dict[str, Any]] = None,
+        neck: Union[Dict[str, Any], List[Dict[str, Any]], None] = None,
         bbox_head: Optional[Dict[str, Any]] = None,
         local_learning: Optional[Dict[str, Any]] = None,
         **kwargs,
@@ -73,9 +75,10 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
 
     def main_model(self) -> MainModel:
         chain = self.make_chain()
-        read = _levels_read(getattr(self, 'neck', None), len(chain.outputs))
+        probe = probe_neck(getattr(self, 'neck', None), self.backbone)
         outputs = tuple(
-            name if i in read else None for i, name in enumerate(chain.outputs)
+            name if read else None
+            for name, read in zip(chain.outputs, probe.read)
         )
         return MainModel(
             self.backbone,
@@ -84,6 +87,7 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
             MMDET_MODELS,
             *self._head_cfgs,
             self.bbox_head,
+            head_inputs=probe.returns,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
@@ -131,17 +135,9 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         return self.neck(features) if self.with_neck else features
 
 
-def _levels_read(neck: Optional[nn.Module], num_levels: int) -> range:
-    """Which of the backbone's outputs a neck reads, e.g. FPN from C3 on."""
-    return range(
-        getattr(neck, 'start_level', 0),
-        getattr(neck, 'backbone_end_level', num_levels),
-    )
-
-
-def _default_auxiliary(neck: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+def _default_auxiliary(neck: Any) -> Dict[str, Any]:
     if not neck:
         return NO_NECK_AUXILIARY
-    if neck['type'].split('.')[-1] == 'FPN':
+    if is_fpn(neck):
         return FPN_AUXILIARY
     return OTHER_NECKS_AUXILIARY

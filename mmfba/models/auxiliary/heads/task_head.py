@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import copy
 import inspect
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 from torch import nn
 
@@ -16,7 +16,7 @@ MODES = ('slim', 'copy', 'shared')
 @MODELS.register_module()
 def TaskHead(
     spec: UnitSpec,
-    in_channels: int,
+    in_channels: Union[int, Sequence[int]],
     mode: str = 'slim',
     stacked_convs: Optional[int] = None,
     feat_channels: Optional[int] = None,
@@ -29,7 +29,8 @@ def TaskHead(
 
     Args:
         spec (UnitSpec): The cut.
-        in_channels (int): Channels of what the auxiliary neck returns.
+        in_channels (int | Sequence[int]): Channels of what the auxiliary
+            neck returns, of each level where they differ.
         mode (str): ``'shared'``: the main head itself, by weights;
             ``'copy'``: the same head with weights of its own; ``'slim'``: a
             copy with fewer channels. Defaults to ``'slim'``.
@@ -55,26 +56,30 @@ def TaskHead(
             'auxiliary.head.type=mmfba.TaskHead copies the head of a '
             'classifier or detector; this model has none: use mmfba.SRHead'
         )
+    takes, same = _head_takes(spec, in_channels)
     if mode == 'shared':
         if levels is not None:
             raise ValueError(
                 "auxiliary.head.mode='shared': the auxiliary neck makes some "
                 "levels of the pyramid only: use mode='slim' or 'copy'"
             )
-        if in_channels != main.head['in_channels']:
+        if not same:
             raise ValueError(
                 "auxiliary.head.mode='shared': the main head takes "
-                f'{main.head["in_channels"]} channels, the auxiliary neck of '
+                f'{takes} channels, the auxiliary neck of '
                 f'module {spec.index} returns {in_channels}: set '
-                f'auxiliary.neck.out_channels={main.head["in_channels"]} '
+                f'auxiliary.neck.out_channels={takes} '
                 "(detection) or mode='stage_chain' and channel_ratio=1.0 "
                 '(classification)'
             )
         return main.head_module
     cfg = copy.deepcopy(main.head)
-    cfg['in_channels'] = in_channels
+    _set_in_channels(cfg, main.head_module, in_channels, same)
     if mode == 'slim':
-        slim = dict(feat_channels=feat_channels or in_channels)
+        widest = in_channels
+        if not isinstance(in_channels, int):
+            widest = max(in_channels)
+        slim = dict(feat_channels=feat_channels or widest)
         if stacked_convs is not None:
             slim['stacked_convs'] = stacked_convs
         for key in slim:
@@ -90,6 +95,47 @@ def TaskHead(
     head = main.registry.build(cfg)
     share_assigner(main.head_module, head)
     return head
+
+
+def _head_takes(
+    spec: UnitSpec, in_channels: Union[int, Sequence[int]]
+) -> Tuple[Union[int, Sequence[int]], bool]:
+    """Channels that the main head takes, and whether they are the same."""
+    widths = [shape[1] for shape in spec.main.head_inputs or ()]
+    if not isinstance(in_channels, int):
+        return widths, list(in_channels) == widths
+    takes = widths[-1] if widths else None  # of maps that are not the last
+    return takes, in_channels == takes
+
+
+def _set_in_channels(
+    cfg: Dict[str, Any],
+    head: nn.Module,
+    in_channels: Union[int, Sequence[int]],
+    same: bool,
+) -> None:
+    """Let a head's config take what the auxiliary neck returns.
+
+    Raises:
+        ValueError: If that is not what the main head takes, and a head has
+            no such option.
+    """
+    if 'task_heads' in cfg:  # mmpretrain's MultiTaskHead
+        for name, part in cfg['task_heads'].items():
+            _set_in_channels(part, head.task_heads[name], in_channels, same)
+    elif _accepts(type(head), 'in_channels'):
+        if isinstance(cfg.get('in_channels'), (list, tuple)):
+            if isinstance(in_channels, int):
+                in_channels = [in_channels] * len(cfg['in_channels'])
+        cfg['in_channels'] = in_channels
+    elif not same:
+        raise ValueError(
+            f'auxiliary.head.type=mmfba.TaskHead: {cfg["type"]} has no '
+            "'in_channels', so that a copy cannot take the "
+            f'{in_channels} channels of the auxiliary network: give the main '
+            'network another head, or train by back-propagation with '
+            'local_learning.num_modules=1'
+        )
 
 
 def _keep_levels(cfg: Dict[str, Any], levels: slice) -> None:

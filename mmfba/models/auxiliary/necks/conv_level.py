@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 from mmcv.cnn import ConvModule
 from mmengine.model import ModuleList
@@ -44,10 +44,14 @@ class ConvLevel(PyramidNeck):
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int] = None
     ) -> None:
-        width = out_channels or (spec.main.neck or {}).get('out_channels')
-        super().__init__(spec, width, dict(type='Xavier', layer='Conv2d'))
+        init_cfg = dict(type='Xavier', layer='Conv2d')
+        super().__init__(spec, out_channels, init_cfg)
         levels = self.predicted_levels = matched_levels(spec, spec.cut.stage)
-        norm_cfg = self.main_neck.get('norm_cfg')
+        maps = spec.main.head_inputs[levels]
+        width = self.out_channels = out_channels or maps[0][1]
+        norm_cfg = None
+        if isinstance(self.main_neck, Mapping):
+            norm_cfg = self.main_neck.get('norm_cfg')
         first = ConvModule(spec.cut.channels, width, 1, norm_cfg=norm_cfg)
         others = [
             ConvModule(width, width, 3, 2, 1, norm_cfg=norm_cfg, act_cfg=None)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmfba.local import FeatureSpec
 
+from ...neck_probe import map_shapes, neck_name
 from ..unit_spec import UnitSpec
 
 
@@ -122,7 +123,8 @@ def matched_levels(spec: UnitSpec, stage: int) -> slice:
         main network's neck adds behind it.
 
     Raises:
-        ValueError: If the neck does not read the stage.
+        ValueError: If the neck does not read the stage, or returns no level
+            of its size.
     """
     stages = read_stages(spec)
     if stage not in stages:
@@ -132,9 +134,17 @@ def matched_levels(spec: UnitSpec, stage: int) -> slice:
             "for example local_learning.partition='stage'"
         )
     first = stages.index(stage)
+    maps = spec.main.head_inputs
+    sizes = [shape[2:] for shape in map_shapes([spec.stage_ends[stage]])]
+    if first >= len(maps) or maps[first][2:] != sizes[0]:
+        raise ValueError(
+            'auxiliary.neck: it makes the level of one stage, but '
+            f'{neck_name(spec.main.neck)} returns no such level of stage '
+            f'{stage}: choose another auxiliary.neck'
+        )
     if stage != stages[-1]:
         return slice(first, first + 1)
-    return slice(first, spec.main.neck.get('num_outs', len(stages)))
+    return slice(first, len(maps))
 
 
 def _level(

@@ -7,6 +7,7 @@ from torch import Tensor
 from mmfba.local import INPUT, FeatureBank
 from mmfba.registry import MODELS
 
+from ...neck_probe import neck_name
 from ..unit_spec import UnitSpec
 from .fusion import Fusion, check_operator, readable_entries
 from .levels import Level, plan_levels
@@ -82,7 +83,7 @@ class SLMFPN(PyramidNeck):
             raise ValueError(
                 'auxiliary.neck: mmfba.BankFPN, and mmfba.SLMFPN in mode '
                 "'stage_tail', make the missing levels by an FPN, but the "
-                f'neck of the detector is a {main["type"]}: use '
+                f'neck of the detector is a {neck_name(main)}: use '
                 "type='mmfba.SLMFPN' with mode='stage_chain'"
             )
         return dict(

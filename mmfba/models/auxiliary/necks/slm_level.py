@@ -6,6 +6,7 @@ from torch import Tensor
 from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
+from ...neck_probe import neck_name
 from ..unit_spec import UnitSpec
 from .levels import matched_levels, read_stages
 from .pyramid_neck import Features, PyramidNeck
@@ -46,7 +47,7 @@ class SLMLevel(PyramidNeck):
             raise ValueError(
                 'auxiliary.neck.type=mmfba.SLMLevel: it makes a level of an '
                 f'FPN, but the neck of the detector is a '
-                f'{self.main_neck["type"]}: choose another auxiliary.neck'
+                f'{neck_name(self.main_neck)}: choose another auxiliary.neck'
             )
         left = spec.remaining_stages
         following = [stage for stage in read_stages(spec) if stage in left]

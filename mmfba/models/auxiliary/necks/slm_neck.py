@@ -1,14 +1,17 @@
 # Copyright (c) mmfba authors.
+from dataclasses import replace
 from typing import Tuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmfba.local import POOLED, FeatureBank
 from mmfba.registry import MODELS
 
+from ...neck_probe import Shape, neck_name
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck
 from .fusion import Fusion, readable_entries
+from .neck_copy import copy_neck
 from .slm import SLM, slm_stages
 
 
@@ -18,7 +21,7 @@ class SLMNeck(AuxiliaryNeck):
     without an FPN.
 
     The SLM simplifies the rest of the backbone; a copy of the main network's
-    neck, if it has one, pools; the result is fused with the bank.
+    neck, if it has one, follows; the result is fused with the bank.
 
     Args:
         spec (UnitSpec): The cut.
@@ -37,19 +40,13 @@ class SLMNeck(AuxiliaryNeck):
         fusion: str = 'none',
     ) -> None:
         super().__init__()
-        if 'in_channels' in (spec.main.neck or {}):
-            raise ValueError(
-                'auxiliary.neck.type=mmfba.SLMNeck returns one feature, but '
-                f'the head reads the levels of {spec.main.neck["type"]}: use '
-                'mmfba.SLMFPN or mmfba.SLMLevel'
-            )
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         self.out_channels = list(self.slm.channels.values())[-1]
-        pooled = spec.main.neck is not None
-        self.pool = (
-            spec.main.registry.build(spec.main.neck) if pooled else None
-        )
+        self.pool, pooled = None, False
+        if spec.main.neck is not None:
+            self.pool, shape = self._copy_neck(spec, stages[-1])
+            self.out_channels, pooled = shape[1], len(shape) == 2
         if fusion != 'none':
             self.reads = readable_entries(spec, pooled)
         bank_channels = [
@@ -57,6 +54,32 @@ class SLMNeck(AuxiliaryNeck):
             for name in self.reads
         ]
         self.fusion = Fusion(fusion, self.out_channels, bank_channels, pooled)
+
+    def _copy_neck(
+        self, spec: UnitSpec, stage: int
+    ) -> Tuple[nn.Module, Shape]:
+        """The neck of one feature, and the shape of what it returns."""
+        main = spec.main.head_inputs or ()
+        end = spec.stage_ends[stage]
+        given = replace(end, channels=self.out_channels)
+        taken = spec.features[spec.main.chain.outputs[-1]]
+        try:
+            neck, (shape,) = copy_neck(spec, [given], [taken])
+        except ValueError as error:
+            if len(main) < 2:
+                raise
+            raise ValueError(
+                'auxiliary.neck.type=mmfba.SLMNeck returns one feature, but '
+                f'the head reads the levels of {neck_name(spec.main.neck)}: '
+                'use mmfba.SLMFPN or mmfba.SLMLevel'
+            ) from error
+        if main and shape[2:] != main[-1][2:]:
+            raise ValueError(
+                'auxiliary.neck.type=mmfba.SLMNeck: the feature of stage '
+                f'{stage} does not give {neck_name(spec.main.neck)} its size '
+                "in the main network: set mode='stage_chain'"
+            )
+        return neck, shape
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
         """Simplify, pool and fuse.
@@ -67,7 +90,7 @@ class SLMNeck(AuxiliaryNeck):
 
         Returns:
             tuple[Tensor]: One feature, (N, C) if the main network's neck
-            pools, else (N, C, H, W).
+            returns vectors, else (N, C, H, W).
         """
         *_, x = self.slm(x).values()
         if self.pool is not None:
