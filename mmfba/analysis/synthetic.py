@@ -55,8 +55,15 @@ def make_batch(
     else:
         from mmpretrain.structures import DataSample
 
+        num_classes = getattr(model.head, 'num_classes', None)
+        if num_classes is None:
+            raise ValueError(
+                f'model.head.type={type(model.head).__name__} has no '
+                'num_classes, so that no random labels can be drawn for it: '
+                'choose a head that has'
+            )
         samples = [
-            DataSample().set_gt_label(i % model.head.num_classes).to(device)
+            DataSample().set_gt_label(i % num_classes).to(device)
             for i in range(batch_size)
         ]
     return images, samples

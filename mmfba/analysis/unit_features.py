@@ -74,12 +74,12 @@ def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
 
 
 def class_labels(data: Any) -> Optional[list[int]]:
-    """Class of each image of a batch; None if they have no class.
+    """Class of each image of a batch; None if one has not one class.
 
     Args:
         data (dict): A batch of :func:`load_batches`.
     """
     samples = data['data_samples']
-    if not all('gt_label' in sample for sample in samples):
+    if not all('gt_label' in s and len(s.gt_label) == 1 for s in samples):
         return None
     return [int(sample.gt_label) for sample in samples]

@@ -9,6 +9,7 @@ from mmfba.local import Chain, LocalLearner, Step, probe_features
 from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import MainModel, UnitSpec
+from .auxiliary.auxiliary_network import check_num_images
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .optim_wrapper import check_optim_wrapper
@@ -144,6 +145,8 @@ class LocalModel:
 
     def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
         """Losses of a training step, see :meth:`LocalLearner.run`."""
+        if self.training:
+            check_num_images(self.local_aux, len(inputs))
         chain = self.make_chain()
         step = Step(self, chain, self.local_aux, targets)
         return self.learner.run(step, inputs)

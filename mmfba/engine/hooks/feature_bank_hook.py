@@ -10,11 +10,13 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
+from mmfba.models.auxiliary.auxiliary_network import check_num_images
 from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
 from ..processes import check_runner
+from ..smallest_batch import smallest_batch
 from ..unwrap import find_local_model, get_local_model
 from .plain_checkpoint_hook import PlainCheckpointHook
 
@@ -111,13 +113,17 @@ class FeatureBankHook(Hook):
         Raises:
             TypeError: If the model does no local learning, or the optimizer
                 wrapper cannot run local backwards.
-            ValueError: If the data have more classes than the head.
+            ValueError: If the data have more classes than the head, or a
+                batch has too few images for an auxiliary network.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
         )
         check_optim_wrapper(model, runner.optim_wrapper)
         _check_num_classes(model, runner.train_dataloader.dataset)
+        check_num_images(
+            model.local_aux, smallest_batch(runner.train_dataloader)
+        )
         with runner.optim_wrapper.optim_context(runner.model):
             pass  # it refuses what it cannot do
         runner.logger.info(

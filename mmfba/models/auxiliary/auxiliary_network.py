@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from abc import abstractmethod
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterable, Tuple
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -25,6 +25,12 @@ class AuxiliaryNetwork(BaseModule):
         """tuple[nn.Module]: Modules of the main model that are trained by
         this loss too."""
         return ()
+
+    @property
+    def min_images(self) -> int:
+        """int: The fewest images that :meth:`loss` can be computed of: batch
+        normalisation of vectors needs two."""
+        return 1 + any(isinstance(m, nn.BatchNorm1d) for m in self.modules())
 
     @abstractmethod
     def loss(
@@ -70,3 +76,26 @@ class AuxiliaryNetwork(BaseModule):
             f'local_learning.chunk or micro_batches: {type(self).__name__} '
             'has no image-wise loss: leave both out'
         )
+
+
+def check_num_images(
+    auxiliaries: Iterable[AuxiliaryNetwork], num_images: int
+) -> None:
+    """Refuse a batch of too few images for an auxiliary network.
+
+    Args:
+        auxiliaries (Iterable[AuxiliaryNetwork]): The auxiliary networks.
+        num_images (int): Images of the batch.
+
+    Raises:
+        ValueError: It names the network and the remedy.
+    """
+    for aux in auxiliaries:
+        if num_images < aux.min_images:
+            raise ValueError(
+                f'a batch of {num_images} image: {type(aux).__name__} '
+                'normalises vectors over the batch, which takes at least '
+                f'{aux.min_images} images: set train_dataloader.drop_last='
+                'True if it is what is left at the end of an epoch, or '
+                'another train_dataloader.batch_size'
+            )

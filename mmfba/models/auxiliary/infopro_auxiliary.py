@@ -10,6 +10,7 @@ from .auxiliary_network import AuxiliaryNetwork
 from .heads.classifier import (
     build_classifier,
     check_classification,
+    check_one_task,
     class_labels,
     classifier_losses,
 )
@@ -202,6 +203,15 @@ def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _check_labels(spec: UnitSpec) -> None:
+    check_one_task(spec, "auxiliary.loss='contrast'")
+    from mmpretrain.models.heads import MultiLabelClsHead
+
+    if isinstance(spec.main.head_module, MultiLabelClsHead):
+        raise ValueError(
+            "auxiliary.loss='contrast' compares images by one label each, "
+            f'and {type(spec.main.head_module).__name__} is for several: use '
+            "loss='ce'"
+        )
     if getattr(spec.main.data_preprocessor, 'batch_augments', None):
         raise ValueError(
             "auxiliary.loss='contrast' compares images by their labels, "

@@ -8,9 +8,11 @@ from mmfba.local import FeatureBank
 from mmfba.local.precision import at_least_float32, no_autocast
 from mmfba.registry import MODELS
 
+from ..neck_probe import run_without_data
 from .auxiliary_network import AuxiliaryNetwork
 from .heads.classifier import (
     build_classifier,
+    check_one_task,
     class_scores,
     classifier_losses,
 )
@@ -27,7 +29,8 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         + (1-\beta)\,\mathrm{CE}\big(W\,\mathrm{pool}(x) + b,\; y\big)
 
     `Training Neural Networks with Local Error Signals
-    <https://arxiv.org/abs/1901.06656>`_. g is a 3x3 conv, y is one-hot,
+    <https://arxiv.org/abs/1901.06656>`_. g is a 3x3 conv, y is one-hot (with
+    several labels 1 at each of them, with Mixup the mixed scores),
     :math:`\lVert\cdot\rVert^2` the mean over all pairs of images, and S the
     cosine similarity of the images' descriptors, see
     :func:`similarity_matrix`. Pooling leaves at most ``dim_in_decoder``
@@ -73,7 +76,8 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         for k, s in zip(kernel, size):
             length *= -(-s // k)
         self.head = build_classifier(spec, length)
-        self.num_classes = spec.main.head['num_classes']
+        check_one_task(spec, 'auxiliary.type=mmfba.PredSimAuxiliary')
+        ((_, self.num_classes),) = run_without_data(self.head, [(2, length)])
 
     def loss(
         self, x: Tensor, bank: FeatureBank, data_samples: Any

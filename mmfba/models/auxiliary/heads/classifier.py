@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmfba.local.losses import weigh_losses
 
+from ...neck_probe import run_without_data
 from ..unit_spec import UnitSpec
 from .task_head import TaskHead
 
@@ -26,10 +27,21 @@ def build_classifier(spec: UnitSpec, in_channels: int) -> nn.Module:
         nn.Module: The head.
 
     Raises:
-        ValueError: If the main network does no classification.
+        ValueError: If the main network does no classification, or its head
+            takes no vectors.
     """
     check_classification(spec)
-    return TaskHead(spec, in_channels, mode='copy')
+    head = TaskHead(spec, in_channels, mode='copy')
+    try:
+        run_without_data(head, [(2, in_channels)])
+    except Exception as error:
+        raise ValueError(
+            f'auxiliary.type: {type(head).__name__} cannot classify the '
+            f'vectors of this auxiliary network ({error}): use '
+            "'mmfba.FBAAuxiliary', which keeps the main network's neck and "
+            'what its head takes'
+        ) from error
+    return head
 
 
 def check_classification(spec: UnitSpec) -> None:
@@ -71,11 +83,32 @@ def classifier_losses(
     }
 
 
-def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
-    """Targets as vectors: one-hot, or the scores of Mixup.
+def check_one_task(spec: UnitSpec, what: str) -> None:
+    """Refuse a head of several tasks, as mmpretrain's ``MultiTaskHead``.
 
     Args:
-        data_samples (Sequence[DataSample]): N samples.
+        spec (UnitSpec): The cut.
+        what (str): What compares images by their labels.
+
+    Raises:
+        ValueError: It names the head.
+    """
+    tasks = getattr(spec.main.head_module, 'task_heads', None)
+    if tasks is not None:
+        raise ValueError(
+            f'{what} compares images by the classes of one task, and '
+            f'{type(spec.main.head_module).__name__} has the tasks '
+            f"{list(tasks)}: use auxiliary.type='mmfba.FBAAuxiliary' or "
+            "'mmfba.DGLAuxiliary'"
+        )
+
+
+def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
+    """Targets as vectors: 1 at each label, or the scores of Mixup.
+
+    Args:
+        data_samples (Sequence[DataSample]): N samples, with any number of
+            labels each.
         num_classes (int): Number of classes.
 
     Returns:
@@ -83,12 +116,26 @@ def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
     """
     if 'gt_score' in data_samples[0]:
         return torch.stack([sample.gt_score for sample in data_samples])
-    labels = class_labels(data_samples)
-    scores = torch.zeros(len(labels), num_classes, device=labels.device)
-    # As F.one_hot, which does not run on the meta device of torch 2.1.
-    return scores.scatter_(1, labels[:, None], 1.0)
+    labels = torch.cat([sample.gt_label for sample in data_samples])
+    counts = torch.tensor([len(sample.gt_label) for sample in data_samples])
+    rows = torch.arange(len(counts)).repeat_interleave(counts)
+    scores = torch.zeros(len(counts), num_classes, device=labels.device)
+    scores[rows.to(labels.device), labels] = 1.0
+    return scores
 
 
 def class_labels(data_samples: Sequence[Any]) -> Tensor:
-    """Labels (N,) of N samples."""
+    """Labels (N,) of N samples.
+
+    Raises:
+        ValueError: If an image has not one label.
+    """
+    for i, sample in enumerate(data_samples):
+        count = len(sample.gt_label) if 'gt_label' in sample else 0
+        if count != 1:
+            raise ValueError(
+                f"auxiliary.loss='contrast': image {i} of the batch has "
+                f'{count} labels, and images are compared by one label each: '
+                "use loss='ce'"
+            )
     return torch.cat([sample.gt_label for sample in data_samples])
