@@ -2,10 +2,10 @@
 """Run upstream's own tests with the classes of mmfba in place of theirs.
 
 What fails runs once more with upstream's own classes. Exit status 0 means that
-what fails with ours alone is what tools/upstream_differences.yml expects.
-Nothing is fetched: name checkouts of the installed versions (mmengine v0.10.7,
-mmdet v3.3.0, mmpretrain v1.2.0, mmagic v1.2.0). Needs `pip install
-parameterized`. Takes a quarter of an hour.
+what fails with ours alone is what tools/upstream_tests.yml expects, which also
+lists the tests and the classes. Nothing is fetched: name checkouts of the
+installed versions (mmengine v0.10.7, mmdet v3.3.0, mmpretrain v1.2.0, mmagic
+v1.2.0). Needs `pip install parameterized`. Takes some ten minutes.
 """
 
 import argparse
@@ -16,13 +16,12 @@ import tempfile
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 import yaml
-from mmengine.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
-DIFFERENCES = ROOT / 'tools/upstream_differences.yml'
+LIST = ROOT / 'tools/upstream_tests.yml'
 # Every process has it, also those that tests start.
 START = """
 import os, traceback
@@ -34,85 +33,7 @@ except BaseException:  # Python itself would go on
     traceback.print_exc()
     os._exit(1)
 """
-
-
-class Suite(NamedTuple):
-    """Tests, and which classes are exchanged there, theirs by ours."""
-
-    tests: Sequence[str]
-    swaps: Dict[str, str]
-
-
-ENGINE, MODELS = 'mmfba.engine', 'mmfba.models'
-WRAPPERS = {
-    f'mmengine.optim.{kind}OptimWrapper': f'{ENGINE}.optim_wrappers.'
-    f'{kind}LocalLearningOptimWrapper'
-    for kind in ('', 'Amp')
-}
-CHECKPOINT_HOOK = {
-    'mmengine.hooks.CheckpointHook': f'{ENGINE}.hooks.AtomicCheckpointHook'
-}
-MODEL_WRAPPER = {
-    'mmengine.model.MMDistributedDataParallel': f'{ENGINE}.model_wrappers.'
-    'LocalDistributedDataParallel'
-}
-CLASSIFIER = {
-    'mmpretrain.models.ImageClassifier': f'{MODELS}.classifiers.'
-    'LocalImageClassifier'
-}
-EDITOR = {'mmagic.models.BaseEditModel': f'{MODELS}.editors.LocalEditModel'}
-FOCAL_LOSS = {
-    'mmdet.models.losses.FocalLoss': f'{MODELS}.losses.LeanSigmoidFocalLoss'
-}
-DETECTORS = {
-    f'mmdet.models.detectors.{name}': f'{MODELS}.detectors.'
-    'LocalSingleStageDetector'
-    for name in 'ATSS AutoAssign CenterNet DDOD FCOS FOVEA FSAF GFL NASFCOS '
-    'PAA RTMDet RepPointsDetector RetinaNet SingleStageDetector TOOD VFNet '
-    'YOLOF YOLOV3 YOLOX'.split()
-}
-SUITES = dict(
-    mmengine=[
-        Suite(['test_optim/test_optimizer'], WRAPPERS),
-        Suite(['test_model/test_wrappers'], MODEL_WRAPPER),
-        Suite(
-            [
-                'test_hooks/test_checkpoint_hook.py',
-                'test_hooks/test_ema_hook.py',
-                'test_hooks/test_runtime_info_hook.py',
-                'test_runner/test_runner.py',
-            ],
-            CHECKPOINT_HOOK,
-        ),
-    ],
-    mmdet=[
-        Suite(
-            [
-                'test_models/test_detectors/test_single_stage.py',
-                'test_models/test_dense_heads',
-                'test_models/test_losses',
-                'test_models/test_tta',
-            ],
-            {**DETECTORS, **FOCAL_LOSS},
-        )
-    ],
-    mmpretrain=[
-        Suite(
-            [
-                'test_models/test_classifiers.py::TestImageClassifier',
-                'test_models/test_tta.py',
-                'test_engine/test_hooks',
-            ],
-            {**CLASSIFIER, **CHECKPOINT_HOOK},
-        )
-    ],
-    mmagic=[
-        Suite(
-            ['test_models/test_base_models/test_base_edit_model.py'],
-            {**EDITOR, **WRAPPERS},
-        )
-    ],
-)
+Swaps = Dict[str, List[str]]
 
 
 def prepare(library: str) -> None:
@@ -128,16 +49,20 @@ def prepare(library: str) -> None:
         _utils._get_config_directory = lambda: str(configs)
 
 
-def put_ours(swaps: Dict[str, str]) -> None:
+def put_ours(swaps: Swaps) -> None:
     """Put our classes where tests and configs find those of upstream.
 
     Args:
-        swaps (dict): The path of ours by that of theirs.
+        swaps (dict): Paths of theirs, by that of ours.
     """
     # All are imported before the first takes the place of another.
-    pairs = [(find(theirs), find(ours)) for theirs, ours in swaps.items()]
-    for theirs, ours in pairs:
-        _replace(theirs, ours)
+    pairs = [
+        (find(path), find(ours))
+        for ours, theirs in swaps.items()
+        for path in theirs
+    ]
+    for pair in pairs:
+        _replace(*pair)
 
 
 def find(path: str) -> type:
@@ -155,17 +80,19 @@ def find(path: str) -> type:
 
 def _replace(theirs: type, ours: type) -> None:
     """In every package that exports the class, and in the registries."""
+    from mmengine.registry import Registry
+
     library, name = theirs.__module__.split('.')[0], theirs.__name__
-    packages = [
+    modules = [
         module
         for key, module in list(sys.modules.items())
         if key.split('.')[0] == library
         and (hasattr(module, '__path__') or key == f'{library}.registry')
     ]
-    for package in packages:
-        for key, value in list(vars(package).items()):
+    for module in modules:
+        for key, value in list(vars(module).items()):
             if value is theirs:
-                setattr(package, key, ours)
+                setattr(module, key, ours)
             elif isinstance(value, Registry):
                 registered = value._module_dict
                 if registered.get(name) is theirs:
@@ -173,36 +100,33 @@ def _replace(theirs: type, ours: type) -> None:
 
 
 def run(
-    folder: Path, library: str, suite: Suite
+    folder: Path, library: str, tests: List[str], swaps: Swaps
 ) -> Tuple[int, Dict[str, str]]:
-    """Run a suite with our classes, and what fails once more with theirs.
+    """Run tests with our classes, and what fails once more with theirs.
 
     Args:
         folder (Path): Upstream's folder ``tests``.
         library (str): Name of the library.
-        suite (Suite): The suite.
+        tests (list[str]): Files and folders in it.
+        swaps (dict): See :func:`put_ours`.
 
     Returns:
         tuple[int, dict[str, str]]: The number of tests that pass, and the
         first line of the error of each that fails with our classes alone, by
         its name.
     """
+    paths = [str(folder / name) for name in tests]
     with tempfile.TemporaryDirectory() as work:
-        passed, ours = _pytest(Path(work), folder, library, suite, suite.swaps)
+        passed, ours = _pytest(Path(work), folder, library, swaps, paths)
         theirs = {}
         if ours:
-            again = ['--last-failed', '--last-failed-no-failures=none']
-            _, theirs = _pytest(Path(work), folder, library, suite, {}, *again)
+            paths += ['--last-failed', '--last-failed-no-failures=none']
+            _, theirs = _pytest(Path(work), folder, library, {}, paths)
     return passed, {k: v for k, v in ours.items() if k not in theirs}
 
 
 def _pytest(
-    work: Path,
-    folder: Path,
-    library: str,
-    suite: Suite,
-    swaps: Dict[str, str],
-    *options: str,
+    work: Path, folder: Path, library: str, swaps: Swaps, args: List[str]
 ) -> Tuple[int, Dict[str, str]]:
     """Number of tests that pass, and the errors of the others."""
     start = START.format(library=library, swaps=swaps)
@@ -211,11 +135,10 @@ def _pytest(
     path += filter(None, [os.environ.get('PYTHONPATH')])
     xml = work / 'results.xml'
     xml.unlink(missing_ok=True)
-    command = ['-m', 'pytest', '-q', '--tb=short', f'--rootdir={folder}']
-    command += [f'--junitxml={xml}', '-o', f'cache_dir={work}/cache']
-    tests = [str(folder / name) for name in suite.tests]
+    options = ['-q', '--tb=short', f'--rootdir={folder}', f'--junitxml={xml}']
+    options += ['-o', f'cache_dir={work}/cache']
     subprocess.run(
-        [sys.executable, *command, *options, *tests],
+        [sys.executable, '-m', 'pytest', *options, *args],
         cwd=folder.parent,  # tests look for tests/data there
         # The tests are older than torch's refusal of their checkpoints.
         env=dict(
@@ -260,33 +183,34 @@ def judge(found: Dict[str, str], expected: List[Dict[str, Any]]) -> List[str]:
 
 
 def main(argv=None) -> None:
-    """Run the suites.
+    """Run the tests of the libraries that are named.
 
     Args:
         argv (list[str], optional): Arguments instead of the command line's.
             Defaults to None.
     """
+    libraries = yaml.safe_load(LIST.read_text())
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for library in SUITES:
+    for library in libraries:
         parser.add_argument(
             f'--{library}', type=Path, help='checkout with the folder tests'
         )
     folders = {k: v for k, v in vars(parser.parse_args(argv)).items() if v}
     if not folders:
-        parser.error(f'name a folder: {[f"--{name}" for name in SUITES]}')
-    expected = yaml.safe_load(DIFFERENCES.read_text())
+        names = ', '.join(f'--{library}' for library in libraries)
+        parser.error(f'name a folder by one of {names}')
     problems = []
     for library, folder in folders.items():
         found, passed = {}, 0
-        for suite in SUITES[library]:
+        for suite in libraries[library]['suites']:
             tests = (folder / 'tests').absolute()
-            count, failed = run(tests, library, suite)
+            count, failed = run(tests, library, **suite)
             found.update(failed)
             passed += count
-        problems += judge(found, expected.get(library, []))
+        problems += judge(found, libraries[library]['differences'])
         print(f'{library}: {passed} pass, {len(found)} fail with ours alone')
     print(*problems, sep='\n')
     sys.exit(bool(problems))
