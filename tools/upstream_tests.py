@@ -112,8 +112,7 @@ def run(
 
     Returns:
         tuple[int, dict[str, str]]: The number of tests that pass, and the
-        first line of the error of each that fails with our classes alone, by
-        its name.
+        error of each that fails with our classes alone, by its name.
     """
     paths = [str(folder / name) for name in tests]
     with tempfile.TemporaryDirectory() as work:
@@ -155,7 +154,7 @@ def _pytest(
         bad = ends.get('failure', ends.get('error'))
         if bad is not None:
             name = f'{case.get("classname")}.{case.get("name")}'
-            errors[name] = (bad.get('message') or '').split('\n')[0]
+            errors[name] = ' '.join((bad.get('message') or '').split())
         elif 'skipped' not in ends:
             passed += 1
     return passed, errors
@@ -167,14 +166,14 @@ def judge(found: Dict[str, str], expected: List[Dict[str, Any]]) -> List[str]:
     Args:
         found (dict): See :func:`run`.
         expected (list[dict]): Entries with ``reason``, ``error``, a part of
-            the first line of the error, and ``tests``.
+            the error, and ``tests``.
 
     Returns:
         list[str]: What is not as expected.
     """
     known = {t: entry['error'] for entry in expected for t in entry['tests']}
     lines = [
-        f'not expected: {name}: {error}'
+        f'not expected: {name}: {error[:200]}'
         for name, error in found.items()
         if name not in known or known[name] not in error
     ]
