@@ -55,7 +55,8 @@ def TaskHead(
     if not main.head:
         raise ValueError(
             'auxiliary.head.type=mmfba.TaskHead copies the head of a '
-            'classifier or detector; this model has none: use mmfba.SRHead'
+            'classifier or detector; this model has none: set model.head, or '
+            'use mmfba.SRHead where images are restored'
         )
     takes, same = _head_takes(spec, in_channels)
     if mode == 'shared':
