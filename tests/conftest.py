@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+import logging
 from importlib.util import find_spec
 
 import pytest
@@ -31,7 +32,8 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def nothing_current():
-    """No test finds its classes by the scope that another one left, or draws
-    by its visualizer."""
+    """No test finds its classes by the scope that another one left, draws by
+    its visualizer, or is silent because a tool in it was."""
+    logging.disable(logging.NOTSET)
     DefaultScope._instance_dict.clear()
     Visualizer._instance_dict.clear()
