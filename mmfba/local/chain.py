@@ -15,8 +15,7 @@ from typing import (
 import torch
 from torch import Tensor, nn
 
-INPUT = 'input'
-"""Name under which the feature bank holds the network's input image."""
+from .features import INPUT, FeatureSpec
 
 
 @dataclass(frozen=True)
@@ -131,23 +130,6 @@ class Chain:
                     '(frozen_stages)'
                 )
         return first
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """What is known of a feature before any data is seen.
-
-    Args:
-        name (str): Name of the unit that computes it, or ``'input'``.
-        stage (int): Stage of that unit.
-        channels (int): Number of channels.
-        stride (int): Stride in pixels of the input image.
-    """
-
-    name: str
-    stage: int
-    channels: int
-    stride: int
 
 
 def probe_features(
