@@ -19,7 +19,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mmfba.analysis.coverage import network_units
+    from mmfba.analysis.network_units import network_units
     from mmfba.engine.command_line import read_config
     from mmfba.engine.user_errors import one_line_errors
 
