@@ -11,11 +11,9 @@ from torch import nn
 from mmfba.local.probe import probe
 from mmfba.local.unit_finder import find_units
 from mmfba.local.units import Anatomy
+from mmfba.models.probe_sizes import SIZES, probe_sizes
 
 from .meta_build import on_meta
-
-SIZES = dict(mmpretrain=(224, 32), mmdet=(256, 128), mmagic=(64, 48))
-"""Heights and widths that a network is probed with."""
 
 
 def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
@@ -38,7 +36,7 @@ def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
         )
     built = _build(network, scope)
     sizes = {name: p.numel() for name, p in built.named_parameters()}
-    return find_units(probe(built, _sizes(built, scope))), sizes
+    return find_units(probe(built, probe_sizes(built, scope))), sizes
 
 
 def _network_config(cfg: Config) -> Optional[Dict[str, Any]]:
@@ -74,9 +72,3 @@ def _drop_weights(cfg: Any) -> None:
     elif isinstance(cfg, (list, tuple)):
         for item in cfg:
             _drop_weights(item)
-
-
-def _sizes(network: nn.Module, scope: str) -> tuple:
-    own = getattr(network, 'img_size', None)
-    own = own[0] if isinstance(own, (list, tuple)) else own
-    return ((own,) if own else ()) + SIZES[scope]
