@@ -83,7 +83,7 @@ def test_pyramid_is_that_of_the_equation():
         expected.append(F.conv2d(expected[-1], *conv, stride=2, padding=1))
     pyramid = neck(maps['c'], bank)
     torch.testing.assert_close(pyramid, tuple(expected))
-    # By the levels that are neither the bank's nor the cut's as well.
+    # The levels that convs make send a gradient to the cut, too.
     (grad,) = torch.autograd.grad(pyramid[-1].sum(), maps['c'])
     assert grad.abs().sum() > 0
 
@@ -120,7 +120,7 @@ def test_some_images_at_a_time_are_the_same():
         torch.testing.assert_close(part, tuple(f[rows] for f in whole))
 
 
-def test_it_is_the_detection_library_own():
+def test_it_is_a_slim_fpn_of_mmdet():
     neck = LocalFPN(make_spec('c'))
     assert type(neck.fpn) is FPN and neck.out_channels == 32
 
