@@ -104,7 +104,6 @@ MODELS = ModelRegistry(
     locations=['mmfba.models'],
     optional=dict(
         mmpretrain=dict(
-            LocalImageClassifier='mmfba.models.classifiers',
             CIFARResNet='mmfba.models.backbones',
         ),
         mmdet=dict(

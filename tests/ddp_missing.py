@@ -40,7 +40,7 @@ def a_constant_loss_on_one_rank_has_gradient_zero_there(rank):
             batch = data(model, task, seed=rank)
             own = own_gradients(rank, model, batch)
             units = model.make_chain().units
-            part = units[slice(*model.learner.modules[index])]
+            part = units[slice(*model.ranges[index])]
             idle = {p for unit in part for p in unit.parameters()}
             idle.update(model.get_submodule(holder).parameters())
             if rank == 1:

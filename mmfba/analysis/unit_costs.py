@@ -2,19 +2,22 @@
 """What each unit of a backbone costs in training, on the meta device."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
-from typing import Optional
+from typing import Any, Optional
 
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmfba.local import Chain, Step, Unit
+from mmfba.local import Chain, Step
+from mmfba.local.call import tensors_of
 from mmfba.local.memory import PeakTracker
 from mmfba.local.recompute import forward_recomputed
 from mmfba.models import LocalLearningOptions
+from mmfba.models.localised import Localised
 
 from .synthetic import make_batch, meta_targets
 
@@ -118,25 +121,47 @@ def measure_units(
     twin.init_local_learning(options.with_cuts(cuts))
     twin.to('meta')
     images, samples = make_batch(twin, batch_size, shape, 'meta')
-    recorder = _Recorder(chain, checkpoint)
-    step = Step(twin, recorder.chain, twin.local_aux, samples)
+    recorder = _Recorder(chain.units, twin)
     lent = twin.learner.lend_backward(Tensor.backward)
-    with meta_targets(twin), recorder.tracker, lent:
+    with meta_targets(twin), recorder, recorder.tracker, lent:
         recorder.tracker.track(images, plain)
         static = recorder.tracker.current
-        losses = twin.learner.run(step, images)
+        if isinstance(twin, Localised):
+            losses = twin(images, samples, mode='loss')
+        else:
+            chain = recorder.watched(chain, checkpoint)
+            step = Step(twin, chain, twin.local_aux, samples)
+            losses = twin.learner.run(step, images)
         twin.parse_losses(losses)[0].backward()
         recorder.end_phase()
-    read = frozenset(name for name in twin.main_model().outputs_read if name)
+    read = frozenset(twin.main_reads)
     return UnitCosts(recorder.costs, static, read)
 
 
-class _Recorder:
-    """Watches a chain run: its units, and what follows them, in phases."""
+class _Recorder(ExitStack):
+    """Watches units run, and what follows them, in phases."""
 
-    def __init__(self, chain: Chain, checkpoint: bool) -> None:
+    def __init__(self, units: Sequence[Any], model: nn.Module) -> None:
+        super().__init__()
         self.tracker = PeakTracker()
-        self.costs = [_known_costs(unit) for unit in chain.units]
+        self.costs = [_known_costs(unit, model) for unit in units]
+        self._alive = [0] * len(units)  # before each unit's forward
+        self._phase: Optional[tuple[int, str]] = None
+        if not isinstance(model, Localised):
+            return
+        module = model.local_backbone.get_submodule
+        for i, unit in enumerate(units):
+            hooks = (
+                module(unit.runs[0][0]).register_forward_pre_hook(
+                    partial(self._begins, i)
+                ),
+                module(unit.end).register_forward_hook(partial(self._ends, i)),
+            )
+            for hook in hooks:
+                self.callback(hook.remove)
+
+    def watched(self, chain: Chain, checkpoint: bool) -> Chain:
+        """The same chain, watched."""
         units = []
         for i, unit in enumerate(chain.units):
             forward = unit.forward
@@ -144,25 +169,31 @@ class _Recorder:
                 forward = partial(forward_recomputed, unit)
             forward = partial(self._forward, i, forward)
             units.append(replace(unit, forward=forward, recomputes=True))
-        self.chain = replace(chain, units=tuple(units))
-        self._alive = [0] * len(units)  # before each unit's forward
-        self._phase: Optional[tuple[int, str]] = None
+        return replace(chain, units=tuple(units))
 
     def _forward(
         self, index: int, forward: Callable[[Tensor], Tensor], x: Tensor
     ) -> Tensor:
+        self._begins(index)
+        out = forward(x)
+        self._ends(index, None, None, out)
+        return out
+
+    def _begins(self, index: int, *_: Any) -> None:
         self.end_phase()
-        cost = self.costs[index]
         self._alive[index] = self.tracker.current
-        with FlopCounterMode(display=False) as flops:
-            out = forward(x)
-        cost.flops = flops.get_total_flops()
+        self._flops = FlopCounterMode(display=False)
+        self._flops.__enter__()
+
+    def _ends(self, index: int, module: Any, args: Any, out: Any) -> None:
+        cost, (out, *_) = self.costs[index], tensors_of(out)
+        self._flops.__exit__(None, None, None)
+        cost.flops = self._flops.get_total_flops()
         cost.kept = self.tracker.current - self._alive[index]
         cost.output = out.nbytes
         if out.requires_grad:
             out.register_hook(lambda _: self._start_phase(index, 'backward'))
         self._start_phase(index, 'head')
-        return out
 
     def _start_phase(self, index: int, name: str) -> None:
         self.end_phase()
@@ -182,10 +213,14 @@ class _Recorder:
         self.tracker.reset_peak()
 
 
-def _known_costs(unit: Unit) -> UnitCost:
-    trained = [p for p in unit.parameters() if p.requires_grad]
+def _known_costs(unit: Any, model: nn.Module) -> UnitCost:
+    parameters = unit.parameters
+    if isinstance(model, Localised):
+        parameters = map(model.local_backbone.get_parameter, parameters)
+    else:
+        parameters = parameters()
     return UnitCost(
         unit.name,
         unit.cuttable,
-        gradients=sum(p.nbytes for p in trained),
+        gradients=sum(p.nbytes for p in parameters if p.requires_grad),
     )

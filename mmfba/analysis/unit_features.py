@@ -11,8 +11,11 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, load_checkpoint
 from torch import Tensor, nn
 
-from mmfba.models import build_chain
+from mmfba.local.interception import Cuts, Interception
+from mmfba.local.probe import probe
+from mmfba.local.unit_finder import find_units
 from mmfba.models.build_model import build_model
+from mmfba.models.probe_sizes import probe_sizes
 
 
 def load_network(cfg: Config, checkpoint: str) -> nn.Module:
@@ -63,13 +66,22 @@ def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
     Returns:
         dict[str, Tensor]: Features (N, C, H, W) by the name of the unit.
     """
+    # mmagic calls the backbone so.
+    network = getattr(model, 'generator', None) or model.backbone
+    found = find_units(probe(network, probe_sizes(network, 'mmpretrain')))
+    names = {unit.end: unit.name for unit in found.units}
+    images = model.data_preprocessor(data, False)['inputs']
     features = {}
-    with torch.no_grad():
-        x = model.data_preprocessor(data, False)['inputs']
-        # mmagic calls the backbone so.
-        backbone = getattr(model, 'generator', None) or model.backbone
-        for unit in build_chain(backbone).units:
-            x = features[unit.name] = unit.forward(x)
+
+    def keep(end: str, output: Any) -> None:
+        feature = found.features[names[end]].map_of(output, images)
+        features[names[end]] = feature.clone()
+
+    with (
+        torch.no_grad(),
+        Interception(network, Cuts(), lambda *_: None, tuple(names), keep),
+    ):
+        network(images)
     return features
 
 

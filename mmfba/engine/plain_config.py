@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmfba.models.local_classes import plain_name
 from mmfba.models.local_model import is_auxiliary
 from mmfba.type_name import type_name
 
@@ -18,8 +19,9 @@ LOCAL_MODELS = {
 }
 _CHOICES = [f'{own!r} (for {stock})' for own, stock in LOCAL_MODELS.items()]
 LOCALISABLE = (
-    f'set model.type to one of {", ".join(_CHOICES)}; other models, such as '
-    'two-stage detectors and GANs, train plainly'
+    f'set model.type to one of {", ".join(_CHOICES)}; for any '
+    "other, 'mmfba.Local' and its name, such as 'mmfba.LocalFasterRCNN'; "
+    'GANs train plainly'
 )
 """What to do about a model that does no local learning."""
 STOCK_TYPES = dict(
@@ -49,7 +51,8 @@ def plain_config(cfg: Config) -> Config:
         ValueError: If the model does no local learning.
     """
     kind = type_name(cfg.get('model', {}).get('type'))
-    if kind not in LOCAL_MODELS:
+    stock_model = LOCAL_MODELS.get(kind) or plain_name(kind)
+    if stock_model is None:
         raise ValueError(
             f'model.type={kind!r} does no local learning: choose a config '
             f'with one of {list(LOCAL_MODELS)}'
@@ -62,6 +65,7 @@ def plain_config(cfg: Config) -> Config:
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     for key in [key for key in keys if is_auxiliary(key)]:
         del keys[key]
+    cfg.model.type = stock_model
     hooks = cfg.get('default_hooks') or {}
     for part in _typed(cfg._cfg_dict):
         stock = STOCK_TYPES.get(type_name(part['type']))

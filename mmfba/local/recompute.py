@@ -94,7 +94,16 @@ def recomputing(
     """
     forwards: Dict[nn.Module, Callable[..., Any]] = {}
     for unit in units:
-        for run in unit.runs:
+        # Between others a network may read sizes, or hand on arguments.
+        layers = [
+            type(network.get_submodule(name)).__module__.startswith('torch.')
+            for run in unit.runs
+            for name in run
+        ]
+        runs = unit.runs
+        if unit.feature.tokens >= 0 or not all(layers):
+            runs = [(name,) for run in runs for name in run]
+        for run in runs:
             modules = [network.get_submodule(name) for name in run]
             forward = partial(_in_turn, [m.forward for m in modules])
             forwards.update(

@@ -39,7 +39,11 @@ class JointTailPartition:
         """
         chain = model.make_chain()
         trained = chain.units[chain.first_trained() :]
-        units = [unit.name for unit in trained if unit.cuttable]
+        units = [
+            unit.name
+            for unit in trained
+            if unit.cuttable or unit is trained[-1]
+        ]
         depth = options.auxiliary.get('depth')
         if depth not in range(1, len(units) - 1):
             raise ValueError(

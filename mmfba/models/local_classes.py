@@ -58,7 +58,8 @@ def plain_name(name: str) -> Optional[str]:
     Returns:
         str, optional: Such as ``'mmdet.FasterRCNN'``.
     """
-    made = MODELS.get(name)
+    prefix = f'mmfba.{PREFIX}'
+    made = MODELS.get(name) if name.startswith(prefix) else None
     for cls in made.__mro__ if made else ():
         library = cls.__module__.partition('.')[0]
         if library in TASKS:

@@ -59,15 +59,15 @@ class Localised(LocalModel):
         names = [*inspect.signature(plain).parameters]
         kwargs.update(zip(names, args))
         # Auxiliary networks are built like its parts; models change configs.
-        self_configs = copy.deepcopy(kwargs)
+        parts = ('neck', 'head', 'bbox_head', 'train_cfg', 'test_cfg')
+        configs = copy.deepcopy({k: kwargs[k] for k in parts if k in kwargs})
         super().__init__(**kwargs)
-        self.plain_configs = self_configs
+        self.plain_configs = configs
         self.init_local_learning(
             LocalLearningOptions.from_config(
                 local_learning or {}, self.default_auxiliary()
             )
         )
-        del self.plain_configs
 
     def default_auxiliary(self) -> Dict[str, Any]:
         """The task's auxiliary network, where the config says nothing."""
@@ -90,8 +90,8 @@ class Localised(LocalModel):
             options = options.with_cuts(
                 TASK_UTILS.build(options.partition)(self, options)
             )
-        self._check_options(options)
         ranges = self.ranges = options.ranges(self.anatomy)
+        self._check_options(options)
         ends = [self.anatomy.units[stop - 1] for _, stop in ranges[:-1]]
         self.ownership = find_owners(found, ends)
         self.checkpointed = options.checkpointed(len(ranges))
@@ -123,7 +123,8 @@ class Localised(LocalModel):
         return found
 
     def _check_options(self, options: LocalLearningOptions) -> None:
-        if options.micro_batches != 1:
+        counts = options.micro_batch_counts(len(self.ranges) - 1)
+        if any(count > 1 for count in counts):
             raise ValueError(
                 f'local_learning.micro_batches={options.micro_batches!r}: '
                 f'{type(self).__name__} has none: use chunk, or accumulate '

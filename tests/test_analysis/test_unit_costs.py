@@ -115,9 +115,9 @@ def test_costs_by_hand():
 def test_model_is_not_changed():
     model = build('detection', num_modules=3)
     before = copy.deepcopy(model.state_dict())
-    modules = model.learner.modules
+    modules = model.ranges
     measure_units(model, model.options, 2, (64, 64), True)
-    assert model.learner.modules == modules
+    assert model.ranges == modules
     for name, value in before.items():
         assert value.equal(model.state_dict()[name]), name
 

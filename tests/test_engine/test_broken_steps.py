@@ -39,7 +39,7 @@ def _step(model, wrapper, seed=0):
 def _places(model, wrapper):
     """Objects and names of functions that a step calls, by where it is."""
     learner_units = model.make_chain().units
-    start, stop = model.learner.modules[1]
+    start, stop = model.ranges[1]
     return {
         'unit': [(u.modules[0], 'forward') for u in learner_units[start:stop]],
         'auxiliary': [

@@ -60,7 +60,7 @@ def test_no_cut_in_the_tail_nor_behind_a_first_conv():
     units = units_of(LongSkip())
     cuttable = [u.name for u in units if u.cuttable]
     assert cuttable == [f'body.{i}' for i in range(4)]
-    assert [u.name for u in units if u.tail] == ['after', 'up']
+    assert [u.name for u in units if u.tail] == ['after', 'last']
     assert units[0].name == 'stem' and units[0].end == 'first'
     assert [len(u.skips) for u in units] == [0, 1, 1, 1, 1, 1, 1, 0]
 

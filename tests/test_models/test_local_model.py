@@ -100,7 +100,7 @@ def test_no_gradient_crosses_a_cut(task):
     returned = bare_loss(model, data(model, task), backward=lambda loss: None)
     total, _ = model.parse_losses(returned)
     total.backward()
-    stop = model.learner.modules[-1][0]
+    stop = model.ranges[-1][0]
     from mmfba.models import build_chain
 
     chain = build_chain(model.local_backbone)

@@ -183,7 +183,7 @@ MODELS = [
     ),
     (
         'detection',
-        dict(type='mmfba.LocalTwoStageDetector'),
+        dict(type='mmfba.LocalSingleStageDetectr'),
         'did you mean.*LocalSingleStageDetector',
     ),
     (

@@ -2,13 +2,14 @@
 from typing import Any, Dict, List
 
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmfba.local import POOLED
 
 from ..auxiliary import MainModel
 from ..localised import Localised
 from ..neck_probe import probe_neck
+from ..options import LocalLearningOptions
 
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
@@ -24,6 +25,12 @@ class LocalClassification(Localised):
 
     def default_auxiliary(self) -> Dict[str, Any]:
         return AUXILIARY
+
+    def init_local_learning(self, options: LocalLearningOptions) -> None:
+        if options.num_modules != 1:
+            configs = self.plain_configs
+            _check_configs(neck=configs.get('neck'), head=configs.get('head'))
+        super().init_local_learning(options)
 
     def main_model(self) -> MainModel:
         network, configs = self.cut_network(), self.plain_configs
@@ -55,3 +62,13 @@ class LocalClassification(Localised):
         return self.local_loss(
             inputs, data_samples, lambda: plain(inputs, data_samples)
         )
+
+
+def _check_configs(**parts: Any) -> None:
+    for key, part in parts.items():
+        if isinstance(part, nn.Module):
+            raise ValueError(
+                f'model.{key} is a {type(part).__name__} that has been built, '
+                'and auxiliary networks are built like it, from its config: '
+                'write it as a dict; the backbone alone may be a module'
+            )

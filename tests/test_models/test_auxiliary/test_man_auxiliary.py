@@ -88,8 +88,9 @@ def weights(module):
 
 
 def next_block(model, index=0):
-    stop = model.learner.modules[index][1]
-    return model.make_chain().units[stop].modules[0]
+    stop = model.ranges[index][1]
+    name = model.make_chain().units[stop].name
+    return model.cut_network()['blocks'][name]
 
 
 def test_both_begin_as_the_next_unit_after_initialization():

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from dataclasses import replace
-from typing import Tuple
+from typing import Any, Tuple
 
 from torch import Tensor, nn
 
@@ -13,6 +13,8 @@ from .auxiliary_neck import AuxiliaryNeck
 from .fusion import Fusion, readable_entries
 from .neck_copy import copy_neck
 from .slm import SLM, slm_stages
+
+POOLING = ('GlobalAveragePooling',)
 
 
 @MODELS.register_module()
@@ -44,7 +46,10 @@ class SLMNeck(AuxiliaryNeck):
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         self.out_channels = list(self.slm.channels.values())[-1]
         self.pool, pooled = None, False
-        if spec.main.neck is not None:
+        vectors = [len(shape) == 2 for shape in spec.main.head_inputs or ()]
+        if vectors == [True] and _pools(spec.main.neck):
+            self.pool, pooled = _average, True
+        elif spec.main.neck is not None:
             self.pool, shape = self._copy_neck(spec, stages[-1])
             self.out_channels, pooled = shape[1], len(shape) == 2
         if fusion != 'none':
@@ -96,3 +101,12 @@ class SLMNeck(AuxiliaryNeck):
         if self.pool is not None:
             x = self.pool((x,))[0]
         return (self.fusion(x, [bank.get(name) for name in self.reads]),)
+
+
+def _pools(neck: Any) -> bool:
+    """Whether there is no neck, or one that averages and has no weights."""
+    return neck is None or neck_name(neck) in POOLING
+
+
+def _average(maps: Tuple[Tensor]) -> Tuple[Tensor]:
+    return (maps[0].mean(dim=(2, 3)),)
