@@ -61,9 +61,8 @@ def network_config(cfg: Config) -> Optional[Dict[str, Any]]:
         return None
     network = copy.deepcopy(network.to_dict())
     _drop_weights(network)
-    for key, value in dict(frozen_stages=-1, norm_eval=False).items():
-        if key in network:
-            network[key] = value
+    for key in ('frozen_stages', 'norm_eval'):
+        network.pop(key, None)
     return network
 
 
