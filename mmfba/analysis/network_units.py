@@ -86,11 +86,10 @@ def probe_network(network: Mapping[str, Any], scope: str) -> Probe:
 def _drop_weights(cfg: Any) -> None:
     """Nothing is loaded: the meta device has no values."""
     if isinstance(cfg, dict):
-        for key in cfg:
-            if key in ('init_cfg', 'pretrained'):
-                cfg[key] = None
-            else:
-                _drop_weights(cfg[key])
+        for key in ('init_cfg', 'pretrained'):
+            cfg.pop(key, None)
+        for value in cfg.values():
+            _drop_weights(value)
     elif isinstance(cfg, (list, tuple)):
         for item in cfg:
             _drop_weights(item)
