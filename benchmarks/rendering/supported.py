@@ -151,4 +151,4 @@ def _name(row: Dict[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace('|', '\\|')
+    return text.replace('|', '\\|').replace('<', '&lt;')
