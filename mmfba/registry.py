@@ -65,16 +65,24 @@ class LazyRegistry(Registry):
         name = key[len('mmfba.') :] if key.startswith('mmfba.') else key
         if name in self.optional and name not in self.module_dict:
             library, module = self.optional[name]
-            if not _is_installed(library):
+            if not is_installed(library):
                 raise ImportError(
                     f"type='mmfba.{name}' needs {library}, which is not "
                     f'installed: pip install {library}'
                 )
             import_module(module)
+        if name not in self.module_dict:
+            made = self._made(name)
+            if made is not None:
+                return made
         return super().get(key)
 
+    def _made(self, name: str) -> Optional[Type]:
+        """A class that is made when asked for; None by default."""
+        return None
 
-def _is_installed(library: str) -> bool:
+
+def is_installed(library: str) -> bool:
     """Whether a library can be imported, without importing it."""
     try:
         return find_spec(library) is not None
@@ -82,7 +90,15 @@ def _is_installed(library: str) -> bool:
         return False
 
 
-MODELS = LazyRegistry(
+class ModelRegistry(LazyRegistry):
+    """It makes ``Local<PlainClass>`` of every model class, see
+    :mod:`mmfba.models.local_classes`."""
+
+    def _made(self, name: str) -> Optional[Type]:
+        return import_module('mmfba.models.local_classes').local_class(name)
+
+
+MODELS = ModelRegistry(
     'model',
     parent=MMENGINE_MODELS,
     locations=['mmfba.models'],

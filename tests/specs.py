@@ -6,7 +6,8 @@ import torch
 from mmfba.local import INPUT, FeatureBank, probe_features
 from mmfba.models import build_chain
 from mmfba.models.auxiliary import MainModel, UnitSpec
-from mmfba.models.neck_probe import probe_neck
+from mmfba.models.blocks import image_tail, stage_maker
+from mmfba.models.neck_probe import map_shapes, probe_neck
 
 # The neck of a RetinaNet on a ResNet-18 of 8 base channels.
 FPN = dict(
@@ -35,20 +36,28 @@ def make_spec(
     """The cut after the unit ``cut`` of ``backbone``."""
     chain = build_chain(backbone)
     outputs = chain.outputs if outputs is None else outputs
+    tail, features = None, probe_features(backbone, build_chain)
+    shapes = map_shapes(map(features.get, chain.outputs))
+    if hasattr(backbone, 'upscale_factor'):
+        tail = image_tail(
+            backbone, backbone.upscale_factor, backbone.out_channels
+        )
     with torch.random.fork_rng(devices=[]):
         main_neck = registry.build(neck) if neck else None
     main = MainModel(
-        backbone,
-        chain,
-        outputs,
-        registry,
-        neck,
-        head or {},
-        head_module,
-        data_preprocessor,
-        probe_neck(main_neck, backbone).returns,
+        backbone=backbone,
+        outputs=chain.outputs,
+        outputs_read=outputs,
+        blocks={u.name: u.modules[0] for u in chain.units},
+        make_stage=stage_maker(backbone),
+        registry=registry,
+        neck=neck,
+        head=head or {},
+        head_module=head_module,
+        data_preprocessor=data_preprocessor,
+        head_inputs=probe_neck(main_neck, shapes).returns,
+        tail=tail,
     )
-    features = probe_features(backbone, build_chain)
     return UnitSpec(
         index, num_modules, features[cut], features, tuple(readable), main
     )

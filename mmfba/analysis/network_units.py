@@ -6,16 +6,13 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from mmfba.local.probe import Probe, probe
 from mmfba.local.unit_finder import find_units
 from mmfba.local.units import Anatomy
+from mmfba.models.probe_sizes import SIZES, probe_sizes
 
 from .meta_build import on_meta
-
-SIZES = dict(mmpretrain=(224, 32), mmdet=(256, 128), mmagic=(64, 48))
-"""Heights and widths that a network is probed with."""
 
 
 def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
@@ -80,7 +77,7 @@ def probe_network(network: Mapping[str, Any], scope: str) -> Probe:
 
     with DefaultScope.overwrite_default_scope(scope), on_meta():
         built = MODELS.build(copy.deepcopy(dict(network)))
-    return probe(built, _sizes(built, scope))
+    return probe(built, probe_sizes(built, scope))
 
 
 def _drop_weights(cfg: Any) -> None:
@@ -93,9 +90,3 @@ def _drop_weights(cfg: Any) -> None:
     elif isinstance(cfg, (list, tuple)):
         for item in cfg:
             _drop_weights(item)
-
-
-def _sizes(network: nn.Module, scope: str) -> tuple:
-    own = getattr(network, 'img_size', None)
-    own = own[0] if isinstance(own, (list, tuple)) else own
-    return ((own,) if own else ()) + SIZES[scope]

@@ -90,9 +90,9 @@ class _LeanStem(torch.autograd.Function):
         ctx.conv, ctx.pool, ctx.training = conv, pool, norm.training
         pieces = []
         for image in x.split(1):
-            y = _normalised(conv(image), mean, scale)
+            y = _normalised(_conv(conv, image), mean, scale)
             y = y.mul_(_channels(gamma)).add_(_channels(beta)).relu_()
-            pieces.append(pool(y))
+            pieces.append(_pool(pool, y))
         return torch.cat(pieces)
 
     @staticmethod
@@ -108,11 +108,11 @@ class _LeanStem(torch.autograd.Function):
         def recomputed() -> Iterator[Tuple[Tensor, Tensor, Tensor]]:
             """Image, normalised map, and gradient behind the ReLU's input."""
             for image, piece in zip(x.split(1), grad.split(1)):
-                y = _normalised(conv(image), mean, scale)
+                y = _normalised(_conv(conv, image), mean, scale)
                 with torch.enable_grad():
                     z = y * _channels(gamma) + _channels(beta)
                     z = z.detach_().requires_grad_()
-                    out = pool(z.relu())
+                    out = _pool(pool, z.relu())
                 (slope,) = torch.autograd.grad(out, z, piece)
                 yield image, y, slope
 
@@ -140,6 +140,15 @@ class _LeanStem(torch.autograd.Function):
         return (None, d_weight, d_gamma, d_beta, *[None] * 5)
 
 
+def _conv(conv: nn.Conv2d, image: Tensor) -> Tensor:
+    # By its class: in a training step its own forward may be this stem's.
+    return nn.Conv2d.forward(conv, image)
+
+
+def _pool(pool: nn.MaxPool2d, x: Tensor) -> Tensor:
+    return nn.MaxPool2d.forward(pool, x)
+
+
 def _normalised(y: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return y.sub_(_channels(mean)).mul_(_channels(scale))
 
@@ -156,7 +165,7 @@ def _batch_statistics(
     the number of values of a channel."""
     parts, count = [], 0
     for image in x.split(1):
-        y = conv(image)
+        y = _conv(conv, image)
         parts.append(torch.var_mean(y, (0, 2, 3), correction=0))
         count += y[:, 0].numel()
     variances, means = (torch.stack(part) for part in zip(*parts))

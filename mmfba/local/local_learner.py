@@ -154,7 +154,7 @@ class LocalLearner(Borrower):
         auxiliary = trained.auxiliaries[index]
         weight, prefix = self.loss_weights[index], f'aux{index}/'
         with forked_random_state():
-            if self._by_chunks:
+            if self.by_chunks:
                 part = auxiliary.image_wise(x, self.bank, trained.targets)
                 losses = self._chunked(trained, index, part.weighed(weight))
                 return log_values(losses, prefix)
@@ -177,7 +177,7 @@ class LocalLearner(Borrower):
             return losses
         # With chunks the backward of the main loss has run as well.
         early = trained.early
-        own = trained.late if self._by_chunks else []
+        own = trained.late if self.by_chunks else []
         if in_many_processes() and self._reduce is None:
             # DistributedDataParallel reduces what the last backward reaches.
             return reach_with_zero_gradient(losses, [*early, *own])
@@ -215,6 +215,9 @@ class LocalLearner(Borrower):
             self._intercepted(network, images, lambda *_: None, Cuts()),
         ):
             network(images)
+        # Before PyTorch 2.11 autocast hands on its copies of the weights,
+        # which have no graph: the convs that run next would get no gradient.
+        torch.clear_autocast_cache()
 
     def _start(self, index: int) -> None:
         self.running = index  # for who has to explain an error
@@ -225,7 +228,8 @@ class LocalLearner(Borrower):
         self.peak_bank_bytes = max(self.peak_bank_bytes, self.bank.nbytes)
 
     @property
-    def _by_chunks(self) -> bool:
+    def by_chunks(self) -> bool:
+        """bool: Whether ends of networks see some images at a time."""
         return self.chunk is not None and self.backward == 'immediate'
 
     def _chunked(

@@ -44,7 +44,9 @@ def find_units(probe: Probe) -> Anatomy:
     if first:
         names[0] = 'stem'
     features = _features(probe, names, pieces)
-    cuttable = _choose_cuttable(probe, names, pieces)
+    blocks = _blocks(probe, names, pieces)
+    last_block = blocks[-1] if blocks else len(pieces)
+    cuttable = _choose_cuttable(probe, pieces, blocks)
     units = [
         Unit(
             name=name,
@@ -54,8 +56,11 @@ def find_units(probe: Probe) -> Anatomy:
             feature=feature,
             skips=tuple(_makers(probe, piece)),
             cuttable=piece in cuttable,
+            tail=i > last_block,
         )
-        for name, piece, feature in zip(names, pieces, features)
+        for i, (name, piece, feature) in enumerate(
+            zip(names, pieces, features)
+        )
     ]
     return Anatomy(tuple(units), _outputs(probe, names, pieces))
 
@@ -111,33 +116,49 @@ def _is_container(probe: Probe, call: Call) -> bool:
     )
 
 
-def _choose_cuttable(
+def _blocks(
     probe: Probe, names: Sequence[str], pieces: Sequence[Piece]
-) -> Set[Piece]:
-    """After which a cut may fall.
+) -> List[int]:
+    """Which pieces are blocks, or a stem of several layers.
 
-    Blocks and a stem of several layers, if nothing runs past them; if there
-    are few such, blocks past which only skips run that can be detached; if
-    there are few of these too, any piece.
+    What works at a higher resolution than the input is none: it upsamples.
     """
     kinds = Counter(piece.kind for piece in pieces)
-    stem = pieces[0] if names[0] == 'stem' else None
 
-    def is_block(piece: Piece) -> bool:
-        if piece is stem:
+    def is_block(name: str, piece: Piece) -> bool:
+        if name == 'stem':
             return len(piece.parts) > 1 or piece.kind is not None
         return piece.kind is not None and kinds[piece.kind] > 1
 
+    def upsamples(piece: Piece) -> bool:
+        shape = piece.end.outputs[0].shape
+        return len(shape) == 4 and shape[-1] > probe.size[-1]
+
+    return [
+        i
+        for i, (name, piece) in enumerate(zip(names, pieces))
+        if is_block(name, piece) and not upsamples(piece)
+    ]
+
+
+def _choose_cuttable(
+    probe: Probe, pieces: Sequence[Piece], blocks: Sequence[int]
+) -> Set[Piece]:
+    """After which a cut may fall.
+
+    Blocks, if nothing runs past them; if there are few such, blocks past
+    which only skips run that can be detached; if there are few of these too,
+    any piece. The last block is the last module's.
+    """
     possible = [
         piece
         for piece in pieces[:-1]
         if len(piece.end.outputs) == 1
         and all(probe.maker(node) for node in piece.skips)
     ]
-    blocks = [piece for piece in possible if is_block(piece)]
-    alone = [piece for piece in blocks if not piece.skips]
-    chosen = next((c for c in (alone, blocks) if len(c) >= LONG), possible)
-    return set(chosen)
+    chosen = [pieces[i] for i in blocks[:-1] if pieces[i] in possible]
+    alone = [piece for piece in chosen if not piece.skips]
+    return set(next((c for c in (alone, chosen) if len(c) >= LONG), possible))
 
 
 def _makers(probe: Probe, piece: Piece) -> List[str]:

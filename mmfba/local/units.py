@@ -25,6 +25,8 @@ class Unit:
         skips (tuple[str]): Modules whose output runs past the unit's end, to
             be read later. Defaults to ().
         cuttable (bool): Whether a cut may fall after it. Defaults to True.
+        tail (bool): Whether it comes behind the last block, as the upsampler
+            of super-resolution. Defaults to False.
         trained (bool): Whether one of its parameters is trained. Defaults to
             True.
     """
@@ -36,6 +38,7 @@ class Unit:
     feature: FeatureSpec
     skips: Tuple[str, ...] = ()
     cuttable: bool = True
+    tail: bool = False
     trained: bool = True
 
     @property

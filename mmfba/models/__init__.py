@@ -29,4 +29,6 @@ def __getattr__(name: str) -> Any:
     for registry in (MODELS, TASK_UTILS):
         if name in registry.optional:
             return registry.get(name)
+    if name.startswith('Local') and MODELS.get(name):
+        return MODELS.get(name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,11 +1,25 @@
 # Copyright (c) mmfba authors.
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Callable, Dict, Iterator, List, Mapping
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Sequence,
+)
 
 import torch
 from torch import Tensor, nn
 
-from mmfba.local import Chain, LocalLearner, Step, probe_features
+from mmfba.local import (
+    Chain,
+    FeatureSpec,
+    LocalLearner,
+    Step,
+    probe_features,
+)
 from mmfba.local.random_state import forked_random_state
 from mmfba.registry import MODELS, TASK_UTILS
 
@@ -15,6 +29,7 @@ from .auxiliary.auxiliary_networks import AuxiliaryNetworks
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .main_head_changes import MainHeadChanges
+from .neck_probe import Shape, map_shapes
 from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
 from .taps import (
@@ -68,7 +83,7 @@ class LocalModel:
         """
         self.options = options
         main = self.main_model()
-        chain = main.chain
+        chain = self.make_chain()
         if isinstance(options.partition, Mapping):
             options = options.with_cuts(
                 TASK_UTILS.build(options.partition)(self, options)
@@ -84,31 +99,7 @@ class LocalModel:
         check_taps(taps, chain.names)
         features = probe_features(main.backbone, build_chain)
 
-        # Forked, so that the main weights, and all that is drawn later,
-        # are those of plain training with the same seed.
-        with forked_random_state():
-            self.local_aux = AuxiliaryNetworks(
-                [
-                    MODELS.build(
-                        options.auxiliary,
-                        default_args=dict(
-                            spec=UnitSpec(
-                                index=i,
-                                num_modules=len(ranges),
-                                cut=features[cut],
-                                features=features,
-                                readable=readable(
-                                    taps, cut, chain.names, options.timing
-                                ),
-                                main=main,
-                                checkpoint=i in checkpoint,
-                            )
-                        ),
-                    )
-                    for i, cut in enumerate(cuts)
-                ]
-            )
-        self.head_changes = MainHeadChanges(self)
+        self.build_auxiliaries(options, main, features, cuts, taps)
         self.learner = LocalLearner(
             ranges,
             last_readers(self.local_aux, main.outputs_read),
@@ -119,12 +110,63 @@ class LocalModel:
             checkpoint=checkpoint,
             micro_batches=options.micro_batch_counts(len(cuts)),
         )
+        self.ranges, self.checkpointed = ranges, checkpoint
+        self.main_reads = [n for n in main.outputs_read if n is not None]
         for index in self.learner.micro_batches:
             self.local_aux[index].check_image_wise()
             if not options.ghost_bn:
                 units = chain.units[slice(*ranges[index])]
                 parts = [m for unit in units for m in unit.modules]
                 check_no_ghost_bn([*parts, self.local_aux[index]])
+        self.check_auxiliaries(options, taps)
+
+    def build_auxiliaries(
+        self,
+        options: LocalLearningOptions,
+        main: MainModel,
+        features: Dict[str, FeatureSpec],
+        cuts: List[str],
+        taps: List[str],
+    ) -> None:
+        """Build the auxiliary networks.
+
+        Args:
+            options (LocalLearningOptions): The options.
+            main (MainModel): What they may look up.
+            features (dict[str, FeatureSpec]): All features, in order.
+            cuts (list[str]): The units that are cut after.
+            taps (list[str]): What goes into the bank.
+        """
+        names, timing = list(features), options.timing
+        checkpoint = options.checkpointed(len(cuts) + 1)
+        # Forked, so that the main weights, and all that is drawn later,
+        # are those of plain training with the same seed.
+        with forked_random_state():
+            self.local_aux = AuxiliaryNetworks(
+                [
+                    MODELS.build(
+                        options.auxiliary,
+                        default_args=dict(
+                            spec=UnitSpec(
+                                index=i,
+                                num_modules=len(cuts) + 1,
+                                cut=features[cut],
+                                features=features,
+                                readable=readable(taps, cut, names, timing),
+                                main=main,
+                                checkpoint=i in checkpoint,
+                            )
+                        ),
+                    )
+                    for i, cut in enumerate(cuts)
+                ]
+            )
+        self.head_changes = MainHeadChanges(self)
+
+    def check_auxiliaries(
+        self, options: LocalLearningOptions, taps: List[str]
+    ) -> None:
+        """Refuse options that the auxiliary networks do not have."""
         if options.chunk is not None:
             self.check_image_wise()
             for aux in self.local_aux:
@@ -138,6 +180,22 @@ class LocalModel:
         """The backbone's chain, from its weights as they are now."""
         chain = build_chain(self.local_backbone, self.options.stem_unit)
         return with_lean_stem(chain) if self.options.lean_stem else chain
+
+    def cut_network(self) -> Dict[str, Any]:
+        """What :class:`MainModel` says of what is cut."""
+        chain = self.make_chain()
+        units = [unit for unit in chain.units if len(unit.modules) == 1]
+        return dict(
+            backbone=self.local_backbone,
+            outputs=chain.outputs,
+            blocks={unit.name: unit.modules[0] for unit in units},
+            make_stage=chain.make_stage,
+        )
+
+    def output_shapes(self) -> List[Shape]:
+        """Shapes of the backbone's outputs, for two images."""
+        features = probe_features(self.local_backbone, build_chain)
+        return map_shapes(map(features.get, self.make_chain().outputs))
 
     def main_model(self) -> MainModel:
         """What auxiliary networks may look up."""
@@ -202,7 +260,7 @@ class LocalModel:
     def cuts(self) -> List[str]:
         """list[str]: Names of the units that are cut after."""
         units = self.make_chain().units
-        return [units[stop - 1].name for _, stop in self.learner.modules[:-1]]
+        return [units[stop - 1].name for _, stop in self.ranges[:-1]]
 
     def describe(self) -> List[Dict[str, Any]]:
         """One row for each local module, as the user's log shows it.
@@ -211,27 +269,25 @@ class LocalModel:
             list[dict]: Index, first and last unit, parameters of module and
             auxiliary network, and the bank entries that it reads.
         """
-        chain = self.make_chain()
+        units = self.make_chain().units
         rows = []
-        for i, (start, stop) in enumerate(self.learner.modules):
+        for i, (start, stop) in enumerate(self.ranges):
             aux = self.local_aux[i] if i < len(self.local_aux) else None
-            units = chain.units[start:stop]
+            module = units[start:stop]
             rows.append(
                 dict(
                     module=i,
-                    units=f'{units[0].name} .. {units[-1].name}',
-                    parameters=_count(units),
+                    units=f'{module[0].name} .. {module[-1].name}',
+                    parameters=self.count_parameters(module),
                     aux_parameters=_count([aux] if aux else []),
-                    reads=list(aux.reads)
-                    if aux
-                    else [
-                        n
-                        for n in chain.outputs
-                        if n in self.learner.bank.read_names
-                    ],
+                    reads=list(aux.reads) if aux else self.main_reads,
                 )
             )
         return rows
+
+    def count_parameters(self, units: Sequence[Any]) -> int:
+        """Number of values of the parameters of some units."""
+        return _count(units)
 
 
 def _check_no_checkpointing(backbone: nn.Module) -> None:

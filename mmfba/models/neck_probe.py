@@ -8,11 +8,9 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
-from mmfba.local import FeatureSpec, probe_features
+from mmfba.local import FeatureSpec
 from mmfba.local.isolation import graph_leaves
 from mmfba.type_name import type_name
-
-from .chains import build_chain
 
 SIZE = 128
 """Height and width of the image that the maps would be of."""
@@ -33,18 +31,19 @@ class NeckProbe:
     returns: Optional[Tuple[Shape, ...]]
 
 
-def probe_neck(neck: Optional[nn.Module], backbone: nn.Module) -> NeckProbe:
+def probe_neck(
+    neck: Optional[nn.Module], shapes: Sequence[Shape]
+) -> NeckProbe:
     """Find which outputs of the backbone a neck reads, and what it returns.
 
     Args:
         neck (nn.Module, optional): The neck; None where there is none.
-        backbone (nn.Module): The backbone.
+        shapes (Sequence[Shape]): Shapes of the backbone's outputs, for two
+            images, see :func:`map_shapes`.
 
     Returns:
         NeckProbe: A neck that cannot run is said to read all.
     """
-    features = probe_features(backbone, build_chain)
-    shapes = map_shapes(map(features.get, build_chain(backbone).outputs))
     every = (True,) * len(shapes)
     if neck is None:
         return NeckProbe(every, tuple(shapes))

@@ -26,7 +26,7 @@ def explain_out_of_memory(
     """
     learner = model.learner
     index, num_modules = learner.running, learner.num_modules
-    units = model.make_chain().units[slice(*learner.modules[index])]
+    units = model.make_chain().units[slice(*model.ranges[index])]
     return type(error)(
         f'{error}\nMemory ran out in local module {index} of {num_modules}, '
         f'{units[0].name} .. {units[-1].name}. Less memory there by: '
@@ -43,10 +43,10 @@ def _remedies(model: LocalModel, index: int) -> List[str]:
         remedies.append(f"{key}backward='immediate'")
     if learner.chunk is None:
         remedies.append(f'{key}chunk=1 (detection, super-resolution)')
-    if index not in learner.checkpoint:
-        indices = sorted([*learner.checkpoint, index])
+    if index not in model.checkpointed:
+        indices = sorted([*model.checkpointed, index])
         remedies.append(f'{key}checkpoint={indices}')
-    start, stop = learner.modules[index]
+    start, stop = model.ranges[index]
     if stop - start > 1:
         remedies.append(
             f'a cut inside it ({key}partition), or '

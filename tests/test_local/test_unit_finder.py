@@ -59,7 +59,8 @@ def test_every_weight_belongs_to_one_unit():
 def test_no_cut_in_the_tail_nor_behind_a_first_conv():
     units = units_of(LongSkip())
     cuttable = [u.name for u in units if u.cuttable]
-    assert cuttable == [f'body.{i}' for i in range(5)]
+    assert cuttable == [f'body.{i}' for i in range(4)]
+    assert [u.name for u in units if u.tail] == ['after', 'up']
     assert units[0].name == 'stem' and units[0].end == 'first'
     assert [len(u.skips) for u in units] == [0, 1, 1, 1, 1, 1, 1, 0]
 

@@ -4,7 +4,7 @@ from .auxiliary_network import AuxiliaryNetwork
 from .dgl_auxiliary import DGLAuxiliary
 from .fba_auxiliary import FBAAuxiliary
 from .greedy_auxiliary import GreedyAuxiliary
-from .heads import SRHead, TaskHead
+from .heads import BoxHead, SRHead, TaskHead
 from .infopro_auxiliary import InfoProAuxiliary
 from .man_auxiliary import MANAuxiliary
 from .necks import (
@@ -13,6 +13,7 @@ from .necks import (
     BankFPN,
     ConvLevel,
     ConvNeck,
+    LocalFPN,
     SLMLevel,
     SLMNeck,
 )
@@ -25,12 +26,14 @@ __all__ = [
     'AugLocalAuxiliary',
     'AuxiliaryNetwork',
     'BankFPN',
+    'BoxHead',
     'ConvLevel',
     'ConvNeck',
     'DGLAuxiliary',
     'FBAAuxiliary',
     'GreedyAuxiliary',
     'InfoProAuxiliary',
+    'LocalFPN',
     'MANAuxiliary',
     'MainModel',
     'PredSimAuxiliary',

@@ -66,9 +66,7 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
         for layer in select_layers(spec, depth):
             halving = min(2, layer.stride // stride)
             self.blocks.extend(
-                spec.main.chain.make_stage(
-                    channels, layer.channels, halving, 1
-                )
+                spec.main.make_stage(channels, layer.channels, halving, 1)
             )
             channels, stride = layer.channels, stride * halving
         norm = depth == 1

@@ -47,6 +47,8 @@ class FBAAuxiliary(AuxiliaryNetwork):
         made = dict(spec=spec, in_channels=self.neck.out_channels)
         if self.neck.predicted_levels is not None:
             made['levels'] = self.neck.predicted_levels
+        if self.neck.strides is not None:
+            made['strides'] = self.neck.strides
         head = MODELS.build(head, default_args=made)
         # In a tuple the main head is no submodule: it stays the main model's.
         self._shared = (head,) if head is spec.main.head_module else ()

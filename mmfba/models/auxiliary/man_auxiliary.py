@@ -50,7 +50,7 @@ class MANAuxiliary(AuxiliaryNetwork):
             Defaults to False.
 
     Raises:
-        ValueError: If the momentum is impossible.
+        ValueError: If the momentum is impossible, or no block follows.
     """
 
     def __init__(
@@ -68,11 +68,17 @@ class MANAuxiliary(AuxiliaryNetwork):
             )
         self.momentum = momentum
         self.recompute = spec.checkpoint
-        names = [unit.name for unit in spec.main.chain.units]
-        unit = spec.main.chain.units[names.index(spec.cut.name) + 1]
+        names = list(spec.features)
+        following = names[names.index(spec.cut.name) + 1]
+        if following not in spec.main.blocks:
+            raise ValueError(
+                'auxiliary.type=mmfba.MANAuxiliary copies the unit behind the '
+                f'cut, and {following!r} is no module of its own: choose '
+                'other cuts'
+            )
+        block = spec.main.blocks[following]
         # In a tuple it is no submodule: it stays the main model's.
-        self._next = unit.modules
-        (block,) = unit.modules
+        self._next = (block,)
         self.learned = copy.deepcopy(block)
         self.average = copy.deepcopy(block).requires_grad_(False)
         self.scale = nn.Parameter(torch.ones(())) if learn_scale else None
@@ -80,10 +86,8 @@ class MANAuxiliary(AuxiliaryNetwork):
         if spec.cut.name in spec.main.outputs_read:
             # The host's cut is a unit on, so that this one is behind it.
             readable += (spec.cut.name,)
-        following = replace(
-            spec, cut=spec.features[unit.name], readable=readable
-        )
-        self.host = MODELS.build(host, default_args=dict(spec=following))
+        ahead = replace(spec, cut=spec.features[following], readable=readable)
+        self.host = MODELS.build(host, default_args=dict(spec=ahead))
 
     def init_weights(self) -> None:
         """Copy the next unit again: its weights are final only now."""

@@ -1,12 +1,22 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    Union,
+)
 
 from mmengine.registry import Registry
 from torch import nn
 
-from mmfba.local import Chain, FeatureSpec
+from mmfba.local import FeatureSpec
 
+from ..blocks import ImageTail
 from ..neck_probe import Shape
 
 
@@ -16,9 +26,13 @@ class MainModel:
 
     Args:
         backbone (nn.Module): The backbone, or the generator of an editor.
-        chain (Chain): Its chain.
-        outputs_read (tuple[str, optional]): Names of the backbone's outputs in
-            order; None where neck or tail does not read the output.
+        outputs (tuple[str]): The unit that each of its outputs is of.
+        outputs_read (tuple[str, optional]): The same; None where neck or tail
+            does not read the output.
+        blocks (Mapping[str, nn.Module]): The units that are one module, by
+            name.
+        make_stage (Callable): Builds blocks of an SLM, see
+            :func:`mmfba.models.blocks.stage_maker`.
         registry (Registry): Builds neck and head of the task's library.
         neck (dict | list[dict], optional): Config of the neck.
         head (dict): Config of the task head.
@@ -29,17 +43,22 @@ class MainModel:
         head_inputs (tuple[Shape], optional): Shapes of what the head is
             given, for two images; None where the neck cannot run without
             data. Defaults to None.
+        tail (ImageTail, optional): How an image is restored; None where none
+            is. Defaults to None.
     """
 
     backbone: nn.Module
-    chain: Chain
+    outputs: Tuple[str, ...]
     outputs_read: Tuple[Optional[str], ...]
+    blocks: Mapping[str, nn.Module]
+    make_stage: Callable[..., nn.Module]
     registry: Registry
     neck: Union[Dict[str, Any], List[Dict[str, Any]], None]
     head: Dict[str, Any]
     head_module: nn.Module
     data_preprocessor: Optional[nn.Module] = None
     head_inputs: Optional[Tuple[Shape, ...]] = None
+    tail: Optional[ImageTail] = None
 
 
 @dataclass(frozen=True)

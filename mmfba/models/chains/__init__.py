@@ -9,10 +9,8 @@ from .builder import build_chain, register_chain, with_lean_stem
 from .edsr import edsr_chain
 from .msr_resnet import msr_resnet_chain
 from .resnet import cifar_resnet_chain, resnet_chain
-from .sr_chain import SRChain
 
 __all__ = [
-    'SRChain',
     'build_chain',
     'cifar_resnet_chain',
     'edsr_chain',

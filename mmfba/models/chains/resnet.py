@@ -1,11 +1,12 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import Callable, Tuple
+from typing import Tuple
 
 from torch import Tensor, nn
 
 from mmfba.local import Chain, Unit
 
+from ..blocks import stage_maker
 from .builder import register_chain
 from .residual import residual_parts
 
@@ -60,7 +61,7 @@ def _chain(backbone: nn.Module, stem: Tuple[nn.Module, ...]) -> Chain:
         tuple(units),
         outputs,
         lambda features: tuple(features[name] for name in outputs),
-        _stage_maker(backbone),
+        stage_maker(backbone),
     )
 
 
@@ -68,34 +69,3 @@ def _sequential(modules: Tuple[nn.Module, ...], x: Tensor) -> Tensor:
     for module in modules:
         x = module(x)
     return x
-
-
-def _stage_maker(backbone: nn.Module) -> Callable[..., nn.Module]:
-    """Blocks as the backbone makes them: groups, SE ratio, style, norm."""
-
-    def make_stage(
-        in_channels: int, out_channels: int, stride: int, num_blocks: int
-    ) -> nn.Module:
-        if hasattr(backbone, 'plugins'):  # mmdet
-            widths = dict(
-                inplanes=in_channels,
-                planes=out_channels // backbone.block.expansion,
-            )
-        else:
-            widths = dict(
-                in_channels=in_channels,
-                out_channels=out_channels,
-                expansion=backbone.expansion,
-            )
-        return backbone.make_res_layer(
-            block=backbone.block,
-            num_blocks=num_blocks,
-            stride=stride,
-            style=backbone.style,
-            avg_down=backbone.avg_down,
-            conv_cfg=backbone.conv_cfg,
-            norm_cfg=backbone.norm_cfg,
-            **widths,
-        )
-
-    return make_stage

@@ -60,16 +60,16 @@ class LocalImageClassifier(LocalModel, ImageClassifier):
         self.init_local_learning(options)
 
     def main_model(self) -> MainModel:
-        chain = self.make_chain()
+        network = self.cut_network()
         return MainModel(
-            self.backbone,
-            chain,
-            chain.outputs,
-            MMPRETRAIN_MODELS,
-            *self._head_cfgs,
-            self.head,
-            self.data_preprocessor,
-            probe_neck(self.neck, self.backbone).returns,
+            **network,
+            outputs_read=network['outputs'],
+            registry=MMPRETRAIN_MODELS,
+            neck=self._head_cfgs[0],
+            head=self._head_cfgs[1],
+            head_module=self.head,
+            data_preprocessor=self.data_preprocessor,
+            head_inputs=probe_neck(self.neck, self.output_shapes()).returns,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:

@@ -75,26 +75,26 @@ class LocalSingleStageDetector(LocalModel, SingleStageDetector):
         )
 
     def main_model(self) -> MainModel:
-        chain = self.make_chain()
-        probe = probe_neck(getattr(self, 'neck', None), self.backbone)
+        network = self.cut_network()
+        probe = probe_neck(getattr(self, 'neck', None), self.output_shapes())
         outputs = tuple(
             name if read else None
-            for name, read in zip(chain.outputs, probe.read)
+            for name, read in zip(network['outputs'], probe.read)
         )
         return MainModel(
-            self.backbone,
-            chain,
-            outputs,
-            MMDET_MODELS,
-            *self._head_cfgs,
-            self.bbox_head,
+            **network,
+            outputs_read=outputs,
+            registry=MMDET_MODELS,
+            neck=self._head_cfgs[0],
+            head=self._head_cfgs[1],
+            head_module=self.bbox_head,
             head_inputs=probe.returns,
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
         if self.with_neck:
             return [name for name in main.outputs_read if name is not None]
-        ends = {unit.stage: unit.name for unit in main.chain.units}
+        ends = {unit.stage: unit.name for unit in self.make_chain().units}
         return [name for stage, name in ends.items() if stage > 0]
 
     @property

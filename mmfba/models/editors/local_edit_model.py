@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmfba.registry import MODELS
 
 from ..auxiliary import MainModel
+from ..blocks import image_tail
 from ..image_wise import (
     ImageWisePixelLoss,
     check_image_wise_pixels,
@@ -60,15 +61,15 @@ class LocalEditModel(LocalModel, BaseEditModel):
         )
 
     def main_model(self) -> MainModel:
-        chain = self.make_chain()
+        net, network = self.generator, self.cut_network()
         return MainModel(
-            backbone=self.generator,
-            chain=chain,
-            outputs_read=chain.outputs,
+            **network,
+            outputs_read=network['outputs'],
             registry=MMAGIC_MODELS,
             neck=None,
             head={},
             head_module=self.pixel_loss,
+            tail=image_tail(net, net.upscale_factor, net.out_channels),
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:

@@ -1,14 +1,13 @@
 # Copyright (c) mmfba authors.
+import copy
 from typing import Any, Dict, Optional, Tuple
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmfba.local import FeatureBank, ImageWise
+from mmfba.local import INPUT, FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
-from ...chains import SRChain, build_chain
-from ...chains.sr_chain import copy_tail
 from ...image_wise import ImageWisePixelLoss
 from ..unit_spec import UnitSpec
 from .task_head import MODES
@@ -31,8 +30,8 @@ class SRHead(BaseModule):
             conv and a pixel shuffle. Defaults to ``'slim'``.
 
     Raises:
-        ValueError: If the main network's tail takes another width, or it
-            has none.
+        ValueError: If the main network's tail takes another width, is not
+            known, or it has none.
     """
 
     def __init__(
@@ -43,11 +42,16 @@ class SRHead(BaseModule):
             raise ValueError(
                 f'auxiliary.head.mode={mode!r}: choose from {MODES}'
             )
-        net, chain = spec.main.backbone, spec.main.chain
-        if not isinstance(chain, SRChain):
+        net, tail = spec.main.backbone, spec.main.tail
+        if tail is None:
             raise ValueError(
                 'auxiliary.head.type=mmfba.SRHead restores an image, which '
                 f'{type(net).__name__} does not: use mmfba.TaskHead'
+            )
+        if mode != 'slim' and tail.run is None:
+            raise ValueError(
+                f'auxiliary.head.mode={mode!r}: it is not known which modules '
+                f"of {type(net).__name__} are its tail: set mode='slim'"
             )
         width = spec.stage_ends[1].channels
         if mode != 'slim' and in_channels != width:
@@ -59,19 +63,17 @@ class SRHead(BaseModule):
         # In a tuple they are no submodules: they stay the main model's.
         self._net = (net,)
         self._pixel_loss = (spec.main.head_module,)
-        self.reads = chain.restore_reads
-        self.mode = mode
+        self.reads = (INPUT,) if tail.reads_input else ()
+        self.mode, self._tail = mode, tail
         if mode == 'copy':
-            self.tail = copy_tail(net, chain)
+            parts = {name: getattr(net, name) for name in tail.names}
+            self.tail = nn.ModuleDict(copy.deepcopy(parts))
         elif mode == 'slim':
+            scale = tail.scale * spec.cut.stride
+            width = tail.out_channels * scale**2
             self.tail = nn.Sequential(
-                nn.Conv2d(
-                    in_channels,
-                    chain.out_channels * chain.scale**2,
-                    3,
-                    padding=1,
-                ),
-                nn.PixelShuffle(chain.scale),
+                nn.Conv2d(in_channels, width, 3, padding=1),
+                nn.PixelShuffle(scale),
             )
 
     @property
@@ -79,8 +81,7 @@ class SRHead(BaseModule):
         """tuple[nn.Module]: The main network's tail in mode ``shared``."""
         if self.mode != 'shared':
             return ()
-        names = build_chain(self._net[0]).tail_names
-        return tuple(getattr(self._net[0], name) for name in names)
+        return tuple(getattr(self._net[0], n) for n in self._tail.names)
 
     def loss(
         self, features: Tuple[Tensor], data_samples: Any, bank: FeatureBank
@@ -122,10 +123,10 @@ class SRHead(BaseModule):
         return bank.get(self.reads[0]) if self.reads else None
 
     def _restore(self, feature: Tensor, image: Optional[Tensor]) -> Tensor:
-        chain: SRChain = build_chain(self._net[0])
+        (net,) = self._net
         if self.mode == 'slim':
             residual = self.tail(feature)
         else:
-            tail = self.tail if self.mode == 'copy' else self._net[0]
-            residual = chain.tail(tail, feature)
-        return chain.restore(residual, image)
+            tail = self.tail if self.mode == 'copy' else net
+            residual = self._tail.run(tail, feature)
+        return self._tail.restore(net, residual, image)

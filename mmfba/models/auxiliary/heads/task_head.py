@@ -22,6 +22,7 @@ def TaskHead(
     stacked_convs: Optional[int] = None,
     feat_channels: Optional[int] = None,
     levels: Optional[slice] = None,
+    strides: Optional[Sequence[int]] = None,
 ) -> nn.Module:
     """The main network's task head as an auxiliary head.
 
@@ -42,6 +43,9 @@ def TaskHead(
         levels (slice, optional): Levels of the pyramid that the neck makes.
             Anchors of the others are left out, and a box that overlaps none
             of these is no target. Defaults to None, all.
+        strides (Sequence[int], optional): Strides of levels that are not
+            those of the main network's neck, on which this head cannot
+            stand. Defaults to None.
 
     Returns:
         nn.Module: The head.
@@ -52,6 +56,12 @@ def TaskHead(
     main = spec.main
     if mode not in MODES:
         raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+    if strides is not None:
+        raise ValueError(
+            'auxiliary.head.type=mmfba.TaskHead takes the levels of the main '
+            f'network, the auxiliary neck has strides {tuple(strides)}: use '
+            "auxiliary.head.type='mmfba.BoxHead'"
+        )
     if not main.head:
         raise ValueError(
             'auxiliary.head.type=mmfba.TaskHead copies the head of a '

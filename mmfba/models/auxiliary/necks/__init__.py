@@ -5,6 +5,7 @@ from .conv_level import ConvLevel
 from .conv_neck import ConvNeck
 from .dgl_fpn import DGLFPN
 from .fusion import Fusion
+from .local_fpn import LocalFPN
 from .slm import SLM
 from .slm_fpn import SLMFPN
 from .slm_level import SLMLevel
@@ -19,6 +20,7 @@ __all__ = [
     'SLM',
     'SLMFPN',
     'Fusion',
+    'LocalFPN',
     'SLMLevel',
     'SLMNeck',
 ]

@@ -21,11 +21,14 @@ class AuxiliaryNeck(BaseModule):
         reads (tuple[str]): Names of the bank entries that it reads.
         predicted_levels (slice, optional): The levels of the main network's
             neck that it makes; None for all.
+        strides (tuple[int], optional): Stride of each level, where they are
+            levels of its own; None for those of the main network's neck.
     """
 
     out_channels: Union[int, Sequence[int]]
     reads: Tuple[str, ...] = ()
     predicted_levels: Optional[slice] = None
+    strides: Optional[Tuple[int, ...]] = None
 
     def forward(self, x: Tensor, bank: FeatureBank) -> Features:
         """Features for the auxiliary head.

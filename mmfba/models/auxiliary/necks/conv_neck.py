@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
-from ...chains import SRChain
 from ..dgl_convs import dgl_convs
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck
@@ -42,7 +41,7 @@ class ConvNeck(AuxiliaryNeck):
                 f'auxiliary.neck.method={method!r}: choose from '
                 "('dgl', 'greedy')"
             )
-        if not isinstance(spec.main.chain, SRChain):
+        if spec.main.tail is None:
             raise ValueError(
                 'auxiliary.neck.type=mmfba.ConvNeck is for super-resolution: '
                 "in detection use 'mmfba.DGLFPN', in classification "

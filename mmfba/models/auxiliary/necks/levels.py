@@ -171,5 +171,5 @@ def _outputs(spec: UnitSpec) -> List[Tuple[int, Optional[str]]]:
     ends = {f.name: stage for stage, f in spec.stage_ends.items()}
     return [
         (ends[name], read)
-        for name, read in zip(spec.main.chain.outputs, spec.main.outputs_read)
+        for name, read in zip(spec.main.outputs, spec.main.outputs_read)
     ]

@@ -49,7 +49,7 @@ class SLM(BaseModule):
                 self.channels[stage] = channels
                 continue
             width = _width(end.channels, channel_ratio)
-            self.stages[str(stage)] = spec.main.chain.make_stage(
+            self.stages[str(stage)] = spec.main.make_stage(
                 channels, width, end.stride // stride, blocks_per_stage
             )
             self.channels[stage] = width

@@ -62,7 +62,7 @@ class SLMNeck(AuxiliaryNeck):
         main = spec.main.head_inputs or ()
         end = spec.stage_ends[stage]
         given = replace(end, channels=self.out_channels)
-        taken = spec.features[spec.main.chain.outputs[-1]]
+        taken = spec.features[spec.main.outputs[-1]]
         try:
             neck, (shape,) = copy_neck(spec, [given], [taken])
         except ValueError as error:

@@ -1,0 +1,90 @@
+# Copyright (c) mmfba authors.
+import math
+from typing import Optional, Sequence
+
+from torch import nn
+
+from mmfba.registry import MODELS
+
+from ..unit_spec import UnitSpec
+
+INF = 1e8
+
+
+@MODELS.register_module()
+def BoxHead(
+    spec: UnitSpec,
+    in_channels: int,
+    strides: Optional[Sequence[int]] = None,
+    num_classes: Optional[int] = None,
+    stacked_convs: int = 1,
+) -> nn.Module:
+    """Auxiliary head of any detector: a slim dense head of its own.
+
+    Where the main head cannot stand on an auxiliary neck, as that of
+    two-stage detectors and of transformers, the local loss is that of mmdet's
+    ``FCOSHead``: classes and boxes of the ground truth (masks are not read),
+    predicted at each pixel. Its ranges follow from the strides, as FCOS has
+    them: a level of stride s is given the boxes whose farthest side is up to
+    8 s away, the last one all larger ones. Group normalisation, without which
+    hardly a gradient reaches the cut, has some 8 channels in a group, as in
+    FCOS; distances in strides and the GIoU loss keep the loss of boxes as
+    large as that of classes.
+
+    Args:
+        spec (UnitSpec): The cut.
+        in_channels (int): Channels of each map that the auxiliary neck
+            returns; also those of the head.
+        strides (Sequence[int], optional): Stride of each of these maps.
+            Defaults to None, which is an error: the neck has to tell.
+        num_classes (int, optional): Number of classes. Defaults to None, the
+            most that a part of the main head has, one that proposes regions
+            aside.
+        stacked_convs (int): Convs before the predictions. Defaults to 1.
+
+    Returns:
+        nn.Module: The head.
+
+    Raises:
+        ValueError: If strides or number of classes are not known.
+    """
+    if strides is None:
+        raise ValueError(
+            'auxiliary.head.type=mmfba.BoxHead: this auxiliary neck does not '
+            "tell the strides of its maps: use auxiliary.neck.type='mmfba."
+            "LocalFPN'"
+        )
+    ends = [-1, *(8 * stride for stride in strides[:-1]), INF]
+    groups = math.gcd(in_channels, max(1, in_channels // 8))
+    return spec.main.registry.build(
+        dict(
+            type='FCOSHead',
+            num_classes=num_classes or _num_classes(spec.main.head_module),
+            in_channels=in_channels,
+            feat_channels=in_channels,
+            stacked_convs=stacked_convs,
+            strides=list(strides),
+            regress_ranges=list(zip(ends[:-1], ends[1:])),
+            norm_cfg=dict(type='GN', num_groups=groups),
+            norm_on_bbox=True,
+            loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss', use_sigmoid=True),
+            loss_bbox=dict(type='GIoULoss'),
+        )
+    )
+
+
+def _num_classes(head: nn.Module) -> int:
+    """The most classes that a part of a detector's head tells apart."""
+    found = [
+        module.num_classes
+        for module in head.modules()
+        if isinstance(getattr(module, 'num_classes', None), int)
+        and 'RPN' not in type(module).__name__  # it knows objects only
+    ]
+    if not found:
+        raise ValueError(
+            'auxiliary.head.type=mmfba.BoxHead: the main head, '
+            f'{type(head).__name__}, does not tell its number of classes: '
+            'set auxiliary.head.num_classes'
+        )
+    return max(found)

@@ -1,0 +1,9 @@
+# Copyright (c) mmfba authors.
+"""What is known of a family of networks: how its blocks are made, for the
+SLM, and how its tail restores an image. Any other network has light blocks.
+"""
+
+from .image_tail import ImageTail, image_tail
+from .stage_maker import stage_maker
+
+__all__ = ['ImageTail', 'image_tail', 'stage_maker']

@@ -1,0 +1,94 @@
+# Copyright (c) mmfba authors.
+from dataclasses import dataclass
+from typing import Callable, Optional, Tuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmfba.type_name import qualified_name
+
+
+@dataclass(frozen=True)
+class ImageTail:
+    """How a network restores an image of a feature at low resolution.
+
+    Args:
+        scale (int): Upscaling factor.
+        out_channels (int): Channels of the image.
+        restore (Callable): ``restore(net, residual, image)`` makes the output
+            image of the residual image at high resolution and the input.
+        reads_input (bool): Whether ``restore`` reads the input.
+        names (tuple[str]): The network's attributes that form its tail.
+            Defaults to (), it is not known.
+        run (Callable, optional): ``run(net, feature)`` maps the feature to
+            the residual image, with the modules ``names`` of ``net``.
+            Defaults to None.
+    """
+
+    scale: int
+    out_channels: int
+    restore: Callable[[nn.Module, Tensor, Optional[Tensor]], Tensor]
+    reads_input: bool
+    names: Tuple[str, ...] = ()
+    run: Optional[Callable[[nn.Module, Tensor], Tensor]] = None
+
+
+def image_tail(net: nn.Module, scale: int, out_channels: int) -> ImageTail:
+    """The tail of a network of super-resolution or restoration.
+
+    Args:
+        net (nn.Module): The generator of an editor.
+        scale (int): Upscaling factor.
+        out_channels (int): Channels of the image that it returns.
+
+    Returns:
+        ImageTail: Without ``names`` and ``run`` where the family is not
+        known: the residual is then added to the enlarged input.
+    """
+    cls = next(c for c in type(net).__mro__ if 'forward' in vars(c))
+    name = qualified_name(cls)
+    if name == 'mmagic.EDSRNet':
+        return ImageTail(
+            scale,
+            out_channels,
+            _denormalise,
+            reads_input=False,
+            names=('upsample', 'conv_last'),
+            run=lambda net, x: net.conv_last(net.upsample(x)),
+        )
+    if name == 'mmagic.MSRResNet':
+        names = ('upsample1', 'upsample2', 'conv_hr', 'conv_last')
+        return ImageTail(
+            scale,
+            out_channels,
+            _add_enlarged,
+            reads_input=True,
+            names=tuple(n for n in names if hasattr(net, n)),
+            run=_msr_resnet_tail,
+        )
+    return ImageTail(
+        scale,
+        out_channels,
+        lambda net, residual, image: (
+            residual + F.interpolate(image, residual.shape[2:])
+        ),
+        reads_input=True,
+    )
+
+
+def _denormalise(
+    net: nn.Module, residual: Tensor, image: Optional[Tensor]
+) -> Tensor:
+    return residual * net.std.to(residual) + net.mean.to(residual)
+
+
+def _add_enlarged(net: nn.Module, residual: Tensor, image: Tensor) -> Tensor:
+    return residual + net.img_upsampler(image)
+
+
+def _msr_resnet_tail(net: nn.Module, x: Tensor) -> Tensor:
+    for name in ('upsample1', 'upsample2'):
+        if hasattr(net, name):
+            x = getattr(net, name)(x)
+    # The activation has no weights; a copied tail has none of its own.
+    return net.conv_last(F.leaky_relu(net.conv_hr(x), 0.1))

@@ -1,0 +1,157 @@
+# Copyright (c) mmfba authors.
+from functools import partial
+from typing import Callable
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmfba.type_name import qualified_name
+
+StageMaker = Callable[..., nn.Module]
+
+
+def stage_maker(network: nn.Module) -> StageMaker:
+    """How the simplified blocks of an SLM are made for a network.
+
+    Args:
+        network (nn.Module): The backbone, or the generator of an editor.
+
+    Returns:
+        Callable: ``make_stage(in_channels, out_channels, stride,
+        num_blocks)`` builds fresh blocks: of the network's own kind for
+        ResNets, EDSR and MSRResNet, light ones for all others.
+    """
+    cls = next(c for c in type(network).__mro__ if 'forward' in vars(c))
+    maker = MAKERS.get(qualified_name(cls))
+    if maker is None:
+        return _light_stages(network)
+    return partial(maker, network)
+
+
+def _resnet_stage(
+    backbone: nn.Module,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    num_blocks: int,
+) -> nn.Module:
+    """Blocks as a ResNet makes them: groups, SE ratio, style, norm."""
+    if hasattr(backbone, 'plugins'):  # mmdet
+        widths = dict(
+            inplanes=in_channels,
+            planes=out_channels // backbone.block.expansion,
+        )
+    else:
+        widths = dict(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            expansion=backbone.expansion,
+        )
+    return backbone.make_res_layer(
+        block=backbone.block,
+        num_blocks=num_blocks,
+        stride=stride,
+        style=backbone.style,
+        avg_down=backbone.avg_down,
+        conv_cfg=backbone.conv_cfg,
+        norm_cfg=backbone.norm_cfg,
+        **widths,
+    )
+
+
+def _edsr_stage(
+    net: nn.Module,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    num_blocks: int,
+) -> nn.Module:
+    block = net.body[0]
+    return _without_norm(
+        in_channels,
+        out_channels,
+        lambda width: type(block)(width, block.res_scale),
+        num_blocks,
+    )
+
+
+def _msr_resnet_stage(
+    net: nn.Module,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    num_blocks: int,
+) -> nn.Module:
+    kind = type(net.trunk_net[0])
+    return _without_norm(in_channels, out_channels, kind, num_blocks)
+
+
+def _without_norm(
+    in_channels: int,
+    out_channels: int,
+    make_block: Callable[[int], nn.Module],
+    num_blocks: int,
+) -> nn.Module:
+    """Blocks of super-resolution, with a conv where widths differ."""
+    layers = [make_block(out_channels) for _ in range(num_blocks)]
+    if in_channels != out_channels:
+        layers.insert(0, nn.Conv2d(in_channels, out_channels, 3, padding=1))
+    return nn.Sequential(*layers)
+
+
+MAKERS = {
+    'mmdet.ResNet': _resnet_stage,
+    'mmpretrain.ResNet': _resnet_stage,
+    'mmpretrain.ResNet_CIFAR': _resnet_stage,
+    'mmagic.EDSRNet': _edsr_stage,
+    'mmagic.MSRResNet': _msr_resnet_stage,
+}
+
+
+def _light_stages(network: nn.Module) -> StageMaker:
+    """Depthwise and pointwise convs, normalised as the network is: over the
+    batch, over each image, or not at all."""
+    kinds = {type(module) for module in network.modules()}
+    if any(issubclass(kind, _BatchNorm) for kind in kinds):
+        return partial(_light_stage, nn.BatchNorm2d)
+    if any(issubclass(k, (nn.LayerNorm, nn.GroupNorm)) for k in kinds):
+        return partial(_light_stage, partial(nn.GroupNorm, 1))
+    return partial(_light_stage, None)
+
+
+def _light_stage(
+    norm: Callable[[int], nn.Module],
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    num_blocks: int,
+) -> nn.Module:
+    blocks = []
+    for _ in range(num_blocks):
+        blocks.append(_light_block(norm, in_channels, out_channels, stride))
+        in_channels, stride = out_channels, 1
+    return nn.Sequential(*blocks)
+
+
+def _light_block(
+    norm: Callable[[int], nn.Module],
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+) -> nn.Module:
+    kernel = stride + 1 + stride % 2
+    layers = [
+        nn.Conv2d(
+            in_channels,
+            in_channels,
+            kernel,
+            stride,
+            kernel // 2,
+            groups=in_channels,
+            bias=False,
+        ),
+        nn.Conv2d(in_channels, out_channels, 1, bias=norm is None),
+    ]
+    if norm is not None:
+        layers.append(norm(out_channels))
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))

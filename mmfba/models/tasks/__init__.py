@@ -1,0 +1,2 @@
+# Copyright (c) mmfba authors.
+"""What local learning of a task is by default, one file for each."""

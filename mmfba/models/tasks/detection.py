@@ -1,0 +1,123 @@
+# Copyright (c) mmfba authors.
+from typing import Any, ContextManager, Dict, List
+
+from mmdet.models.dense_heads import AnchorFreeHead, AnchorHead
+from mmdet.registry import MODELS as MMDET_MODELS
+from torch import Tensor, nn
+
+from mmfba.local import ImageWise
+
+from ..auxiliary import MainModel
+from ..image_wise import (
+    ImageWiseHeadLoss,
+    check_image_wise_head,
+    check_no_batch_norm,
+)
+from ..localised import Localised
+from ..neck_probe import is_fpn, probe_neck
+from ..shared_assigner import assigned_once
+
+HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
+COPY = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.BankFPN'),
+    head=dict(type='mmfba.TaskHead', mode='slim'),
+)
+BOXES = dict(
+    type='mmfba.FBAAuxiliary',
+    neck=dict(type='mmfba.LocalFPN'),
+    head=dict(type='mmfba.BoxHead'),
+)
+
+
+class LocalDetection(Localised):
+    """Local learning of a detector of mmdet.
+
+    The auxiliary networks are a local FPN of the bank with a slim copy of the
+    head, where the neck is an FPN and the head a dense one; else with a dense
+    head of their own.
+    """
+
+    library = 'mmdet'
+
+    def default_auxiliary(self) -> Dict[str, Any]:
+        head = getattr(self, 'bbox_head', None)
+        dense = isinstance(head, (AnchorHead, AnchorFreeHead))
+        fpn = is_fpn(self.plain_configs.get('neck'))
+        return COPY if dense and fpn else BOXES
+
+    def main_model(self) -> MainModel:
+        network, configs = self.cut_network(), self.plain_configs
+        neck = probe_neck(getattr(self, 'neck', None), self.output_shapes())
+        return MainModel(
+            **network,
+            outputs_read=tuple(
+                name if read else None
+                for name, read in zip(network['outputs'], neck.read)
+            ),
+            registry=MMDET_MODELS,
+            neck=configs.get('neck'),
+            head=self._head_config(),
+            head_module=self._main_head(),
+            head_inputs=neck.returns,
+        )
+
+    def _head_config(self) -> Dict[str, Any]:
+        """As the detector builds it: with its train_cfg and test_cfg."""
+        head = self.plain_configs.get('bbox_head')
+        if not head:
+            return {}
+        both = ('train_cfg', 'test_cfg')
+        extra = {key: self.plain_configs.get(key) for key in both}
+        return {**extra, **head}
+
+    def _main_head(self) -> nn.Module:
+        for name in HEADS:
+            if getattr(self, name, None) is not None:
+                return getattr(self, name)
+        return self
+
+    def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
+        ends = {unit.stage: unit.name for unit in self.anatomy.units}
+        stages = [name for stage, name in ends.items() if stage > 0]
+        read = [name for name in main.outputs_read if name is not None]
+        return list(dict.fromkeys(read)) if len(read) > 1 else stages
+
+    def loss(
+        self, batch_inputs: Tensor, batch_data_samples: List[Any]
+    ) -> Dict[str, Any]:
+        """Losses of one step; local backwards run inside.
+
+        Args:
+            batch_inputs (Tensor): Images (N, C, H, W).
+            batch_data_samples (list[DetDataSample]): Their annotations.
+
+        Returns:
+            dict: Losses of the head and values of the local losses.
+        """
+        plain = super().loss
+        return self.local_loss(
+            batch_inputs,
+            batch_data_samples,
+            lambda: plain(batch_inputs, batch_data_samples),
+        )
+
+    def step_context(self) -> ContextManager:
+        head = getattr(self, 'bbox_head', None)
+        return super().step_context() if head is None else assigned_once(head)
+
+    def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:
+        """The main loss, some images at a time from the neck on."""
+        loss = ImageWiseHeadLoss(self.bbox_head, samples)
+        neck = self.neck if self.with_neck else tuple
+        return ImageWise(
+            tuple(self.backbone(images)),
+            lambda features, rows: loss(neck(features), rows),
+        )
+
+    def check_image_wise(self) -> None:
+        if not hasattr(self, 'bbox_head') or hasattr(self, 'roi_head'):
+            super().check_image_wise()
+        check_image_wise_head(self.bbox_head)
+        if self.with_neck:
+            check_no_batch_norm(self.neck)
