@@ -34,19 +34,21 @@ Results = Dict[str, Dict[str, Any]]
 
 def _libraries(results: Results) -> List[str]:
     rows = [
-        '| library | networks | configs | cut | percent | cut into fewer '
-        'than four | unreadable | train no model | other tasks |',
-        '| --- ' * 9 + '|',
+        '| library | networks | configs | cut into four | percent | into '
+        'fewer | not cut | unreadable | train no model | other tasks |',
+        '| --- ' * 10 + '|',
     ]
     notes = []
     for result in results.values():
         count = _count(result)
-        share = 100 * count['cut'] / count['configs']
+        four = count['cut'] - count['short']
+        share = 100 * four / count['configs']
+        failed = count['configs'] - count['cut']
         others = sum(result['other_tasks'].values())
         rows.append(
             f'| {result["library"]} | {len(result["networks"])} | '
-            f'{count["configs"]} | {count["cut"]} | {share:.1f} | '
-            f'{count["short"]} | {len(result["unreadable"])} | '
+            f'{count["configs"]} | {four} | {share:.1f} | {count["short"]} | '
+            f'{failed} | {len(result["unreadable"])} | '
             f'{result["not_trained"]} | {others} |'
         )
         notes.append(

@@ -71,12 +71,15 @@ def test_all_configs_are_in_the_committed_result(library):
 
 
 @pytest.mark.parametrize(
-    'library, share', [('mmpretrain', 98), ('mmdet', 95), ('mmagic', 100)]
+    'library, share', [('mmpretrain', 98), ('mmdet', 95), ('mmagic', 97)]
 )
-def test_nearly_all_networks_can_be_cut(library, share):
+def test_nearly_all_networks_can_be_cut_into_four(library, share):
     rows = committed(library)['networks']
-    cut = sum(len(row['configs']) for row in rows if 'cuts' in row)
+    four = [row for row in rows if len(row.get('cuts', ())) == 3]
+    cut = sum(len(row['configs']) for row in four)
     assert 100 * cut >= share * sum(len(row['configs']) for row in rows)
+    if library == 'mmagic':
+        assert all('cuts' in row for row in rows)
 
 
 CLASSIFIER = """
