@@ -14,7 +14,8 @@ def render(monkeypatch):
 
 
 def test_tables_are_those_of_the_committed_results(render):
-    words = ('| mAP |', '| bp |', '| paper |', '<!-- /similarity -->')
+    words = '| mAP |', '| bp |', '| paper |', '| percent |'
+    words += ('<!-- /similarity -->',)
     for page in render.PAGES:
         text = (ROOT / page).read_text()
         assert any(word in text for word in words), page
@@ -167,6 +168,46 @@ def test_similarity_is_averaged_over_stages(render, tmp_path, monkeypatch):
     assert '| layer1 | 0.7 | 70 | 70 |' in table
     image = tmp_path / 'docs/images/x_similarity.png'
     assert image.stat().st_size > 5000
+
+
+def test_failures_count_by_configs(render, tmp_path, monkeypatch):
+    good = dict(type='A', configs=['a', 'b', 'c'], cuts=['x', 'y', 'z'])
+    short = dict(type='A', configs=['d'], cuts=['x'])
+    bad = dict(type='None', configs=['e', 'f'], reason='no | <class>')
+    result = dict(
+        ORIGIN,
+        library='l 1.0',
+        num_modules=4,
+        not_trained=5,
+        other_tasks=dict(MAE=2, GAN=1),
+        unreadable=[dict(config='g', reason='r')],
+        networks=[good, short, bad],
+    )
+    from rendering import supported
+
+    monkeypatch.setattr(supported, 'RESULTS', tmp_path)
+    monkeypatch.setattr(supported, 'LIBRARIES', ('one', 'two'))
+    (tmp_path / 'supported').mkdir()
+    for name in ('one', 'two'):
+        text = json.dumps(dict(result, networks=[good]))
+        (tmp_path / f'supported/{name}.json').write_text(text)
+    table = supported.supported_table
+    assert table('failures', None) == table('short', None) == 'None.'
+    (tmp_path / 'supported/two.json').write_text(json.dumps(result))
+    libraries = table('libraries', None)
+    assert '| l 1.0 | 1 | 3 | 3 | 100.0 | 0 | 0 | 1 | 5 | 3 |' in libraries
+    assert '| l 1.0 | 3 | 6 | 3 | 50.0 | 1 | 2 | 1 | 5 | 3 |' in libraries
+    assert [*table('failures', None).splitlines()][2:] == [
+        f'| two: {name} | without a type | no \\| &lt;class> |'
+        for name in 'ef'
+    ]
+    assert '| two: d | A | x |' in table('short', None)
+    assert '| one: g | r |' in table('unreadable', None)
+    assert '- two, 3: MAE (2), GAN (1).' in table('others', None)
+    families = table('families', None)
+    assert '| one | A | 1 | 3 | 3 |' in families
+    assert '| two | A | 2 | 4 | 4 |' in families
+    assert '| two | without a type | 1 | 2 | 0 |' in families
 
 
 def test_what_has_not_been_run_is_named(render):

@@ -6,6 +6,7 @@ from .memory import memory_table, pareto_plot
 from .paper import paper_table
 from .results import demo_table, results_table
 from .similarity import similarity_table
+from .supported import supported_table
 from .versions import versions_table
 
 TABLES = dict(
@@ -16,6 +17,7 @@ TABLES = dict(
     pareto=pareto_plot,
     results=results_table,
     similarity=similarity_table,
+    supported=supported_table,
     table=paper_table,
     versions=versions_table,
 )

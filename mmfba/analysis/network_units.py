@@ -6,9 +6,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
 
-from mmfba.local.probe import probe
+from mmfba.local.probe import Probe, probe
 from mmfba.local.unit_finder import find_units
 from mmfba.local.units import Anatomy
 from mmfba.models.probe_sizes import SIZES, probe_sizes
@@ -28,47 +27,66 @@ def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
     Raises:
         ValueError: If the config has no such network.
     """
-    network, scope = _network_config(cfg), cfg.get('default_scope')
+    network, scope = network_config(cfg), cfg.get('default_scope')
     if network is None or scope not in SIZES:
         raise ValueError(
             'The config trains no model with a backbone or generator under '
             f'default_scope in {list(SIZES)}; it has {scope!r}'
         )
-    built = _build(network, scope)
-    sizes = {name: p.numel() for name, p in built.named_parameters()}
-    return find_units(probe(built, probe_sizes(built, scope))), sizes
+    probed = probe_network(network, scope)
+    named = probed.network.named_parameters()
+    sizes = {name: p.numel() for name, p in named}
+    return find_units(probed), sizes
 
 
-def _network_config(cfg: Config) -> Optional[Dict[str, Any]]:
-    """Config of the backbone or generator, if the config trains one."""
+def network_config(cfg: Config) -> Optional[Dict[str, Any]]:
+    """Config of the backbone or generator, if the config trains one.
+
+    Args:
+        cfg (Config): Any config.
+
+    Returns:
+        dict, optional: Without what is loaded into the network or frozen in
+        it.
+    """
     model = cfg.get('model')
     if not isinstance(model, Mapping) or cfg.get('train_dataloader') is None:
         return None
     model = model.get('detector') or model
     network = model.get('backbone') or model.get('generator')
-    return network.to_dict() if isinstance(network, Mapping) else None
+    if not isinstance(network, Mapping):
+        return None
+    network = copy.deepcopy(network.to_dict())
+    _drop_weights(network)
+    for key in ('frozen_stages', 'norm_eval'):
+        network.pop(key, None)
+    return network
 
 
-def _build(network: Mapping[str, Any], scope: str) -> nn.Module:
+def probe_network(network: Mapping[str, Any], scope: str) -> Probe:
+    """Build a network without memory and run it once without data.
+
+    Args:
+        network (dict): See :func:`network_config`.
+        scope (str): Of its config: ``mmpretrain``, ``mmdet`` or ``mmagic``.
+
+    Returns:
+        Probe: What was recorded.
+    """
     from mmengine.registry import MODELS
 
-    network = copy.deepcopy(dict(network))
-    _drop_weights(network)
-    for key, value in dict(frozen_stages=-1, norm_eval=False).items():
-        if key in network:
-            network[key] = value
     with DefaultScope.overwrite_default_scope(scope), on_meta():
-        return MODELS.build(network)
+        built = MODELS.build(copy.deepcopy(dict(network)))
+    return probe(built, probe_sizes(built, scope))
 
 
 def _drop_weights(cfg: Any) -> None:
     """Nothing is loaded: the meta device has no values."""
     if isinstance(cfg, dict):
-        for key in cfg:
-            if key in ('init_cfg', 'pretrained'):
-                cfg[key] = None
-            else:
-                _drop_weights(cfg[key])
+        for key in ('init_cfg', 'pretrained'):
+            cfg.pop(key, None)
+        for value in cfg.values():
+            _drop_weights(value)
     elif isinstance(cfg, (list, tuple)):
         for item in cfg:
             _drop_weights(item)

@@ -16,6 +16,7 @@ from typing import (
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .call import Call, pairs_in, tensors_of
 
@@ -171,7 +172,7 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     )
     errors = []
     for device in ('meta', 'cpu'):
-        twin = copy.deepcopy(network).to(device)
+        twin = _on(device, copy.deepcopy(network))
         _make_trainable(twin)
         # Some networks fold pixels into channels before their first conv.
         for channels in dict.fromkeys((stem.in_channels, 3)):
@@ -190,11 +191,32 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     )
 
 
+class _OfOneProcess(_BatchNorm):
+    """What a synchronised normalisation is where there is no GPU."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+
+def _on(device: str, network: nn.Module) -> nn.Module:
+    """Move a network; what has no values yet becomes zero."""
+
+    def move(tensor: Tensor) -> Tensor:
+        if tensor.is_meta:
+            return torch.zeros_like(tensor, device=device)
+        return tensor.to(device)
+
+    return network._apply(move)
+
+
 def _make_trainable(network: nn.Module) -> None:
-    """As in training from scratch, and without what has no graph."""
+    """As in training from scratch, without what has no graph or needs a
+    GPU."""
     network.train()
     for module in network.modules():
         if getattr(module, 'with_cp', False):
             module.with_cp = False
+        if isinstance(module, nn.SyncBatchNorm):
+            module.__class__ = _OfOneProcess
     for parameter in network.parameters():
         parameter.requires_grad_(True)

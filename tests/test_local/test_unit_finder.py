@@ -151,3 +151,28 @@ def test_a_network_that_needs_another_size_or_a_real_device():
     assert len(find_units(probe(Picky(), [16, 12])).units) == 8
     with pytest.raises(TypeError, match='Picky cannot be probed'):
         probe(Picky(), [16])
+
+
+def test_a_network_without_values_that_needs_a_real_device():
+    class Reading(LongSkip):
+        def forward(self, x):
+            if x.sum().item() > 0:  # meta tensors have no values
+                return super().forward(x)
+
+    expected = units_of(LongSkip(), 16)
+    with torch.device('meta'):
+        network = Reading()
+    assert units_of(network, 16) == expected
+    assert all(p.is_meta for p in network.parameters())
+
+
+def test_synchronised_norms_need_neither_a_gpu_nor_other_processes(
+    monkeypatch,
+):
+    plain = Pyramid()
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    with pytest.raises(ValueError, match='GPU'):
+        network(torch.rand(2, 3, 16, 16))
+    assert units_of(network) == units_of(Pyramid())
+    assert isinstance(network.bn1, nn.SyncBatchNorm)
