@@ -6,6 +6,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from mmfba.local.probe import Probe, probe
 from mmfba.local.unit_finder import find_units
@@ -75,8 +76,15 @@ def probe_network(network: Mapping[str, Any], scope: str) -> Probe:
     """
     from mmengine.registry import MODELS
 
-    with DefaultScope.overwrite_default_scope(scope), on_meta():
-        built = MODELS.build(copy.deepcopy(dict(network)))
+    def build() -> nn.Module:
+        return MODELS.build(copy.deepcopy(dict(network)))
+
+    with DefaultScope.overwrite_default_scope(scope):
+        try:
+            with on_meta():
+                built = build()
+        except NotImplementedError:  # it reads values when it is built
+            built = build()
     return probe(built, probe_sizes(built, scope))
 
 

@@ -167,20 +167,20 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     Raises:
         TypeError: If the network runs with none of them.
     """
-    stem = next(
+    convs = (
         m for m in network.modules() if isinstance(m, nn.modules.conv._ConvNd)
     )
+    channels = [conv.in_channels for conv in convs][:1]
+    dtype = next(network.parameters()).dtype
     errors = []
     for device in ('meta', 'cpu'):
         twin = _on(device, copy.deepcopy(network))
         _make_trainable(twin)
         # Some networks fold pixels into channels before their first conv.
-        for channels in dict.fromkeys((stem.in_channels, 3)):
+        for channel in dict.fromkeys((*channels, 3)):
             for size in sizes:
-                shape = (2, channels, size, size)
-                images = torch.ones(
-                    shape, dtype=stem.weight.dtype, device=device
-                )
+                shape = (2, channel, size, size)
+                images = torch.ones(shape, dtype=dtype, device=device)
                 try:
                     return Probe(twin, images)
                 except Exception as error:

@@ -3,8 +3,9 @@ from typing import Tuple
 
 from torch import nn
 
-SIZES = dict(mmpretrain=(224, 32), mmdet=(256, 128), mmagic=(64, 48))
-"""Heights and widths that a library's networks are probed with."""
+SIZES = dict(mmpretrain=(224, 32, 256, 384), mmdet=(256, 128), mmagic=(64, 48))
+"""Heights and widths that a library's networks are probed with. Windows of
+attention may fit into the maps of large images only."""
 
 
 def probe_sizes(network: nn.Module, library: str) -> Tuple[int, ...]:

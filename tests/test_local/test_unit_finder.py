@@ -176,3 +176,23 @@ def test_synchronised_norms_need_neither_a_gpu_nor_other_processes(
         network(torch.rand(2, 3, 16, 16))
     assert units_of(network) == units_of(Pyramid())
     assert isinstance(network.bn1, nn.SyncBatchNorm)
+
+
+def test_a_network_without_convolutions():
+    class Unfolding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(3 * 16, 6)
+            self.layers = nn.ModuleList(
+                nn.TransformerEncoderLayer(6, 2, 8) for _ in range(4)
+            )
+
+        def forward(self, x):
+            x = nn.functional.unfold(x, 4, stride=4).transpose(1, 2)
+            x = self.embed(x)
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    names = [u.name for u in units_of(Unfolding())]
+    assert names == ['stem', *[f'layers.{i}' for i in range(4)]]
