@@ -54,7 +54,7 @@ def read_networks(library: str) -> Dict[str, Any]:
         try:
             cfg = Config.fromfile(path)
         except Exception as error:  # a config is a program
-            reason = _one_line(error).replace(f'{root}/', '')
+            reason = _one_line(error, root)
             unreadable.append(dict(config=name, reason=reason))
             continue
         model = cfg.get('model')
@@ -168,6 +168,7 @@ def _key(network: Dict[str, Any], scope: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, root: Optional[Path] = None) -> str:
     text = ' '.join(f'{type(error).__name__}: {error}'.split())
+    text = text if root is None else text.replace(f'{root}/', '')
     return text if len(text) <= _REASON else f'{text[: _REASON - 3]}...'
