@@ -1,13 +1,14 @@
 # Copyright (c) mmfba authors.
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from .call import tensors_of
+from .edges import Edges
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Interception:
         self.network, self.cuts = network, cuts
         self.on_cut, self.taps, self.on_tap = on_cut, taps, on_tap
         self._hooks = ExitStack()
-        self._skips: List[Tensor] = []
+        self._edges = Edges()
         self._done = 0
         self._calls = 0
 
@@ -84,7 +85,6 @@ class Interception:
 
     def __exit__(self, *exc_info: Any) -> None:
         self._hooks.close()
-        self._skips.clear()
 
     def _begin(self, network: nn.Module, args: Any) -> None:
         self._calls += 1
@@ -96,36 +96,26 @@ class Interception:
             )
 
     def _tap(self, name: str) -> Callable:
-        def hook(module: nn.Module, args: Any, out: Any) -> None:
+        def hook(module: nn.Module, args: Any, out: Any) -> Any:
+            if self.cuts.skips:
+                # Or a backward would pass what made it for the bank's
+                # readers, and again for a skip that begins behind it.
+                out = tree_map_only(Tensor, self._edges.leaf, out)
             self.on_tap(name, out)
+            return out
 
         return hook
 
     def _skip(self, module: nn.Module, args: Any, out: Any) -> Any:
-        """Let all that follows read a leaf, which a cut can close.
-
-        Its gradient, complete, goes on to what made it.
-        """
-
-        def edge(tensor: Tensor) -> Tensor:
-            if not tensor.requires_grad:
-                return tensor
-            leaf = tensor.detach().requires_grad_()
-            leaf.made_of = tensor
-            leaf.register_hook(tensor.backward)
-            self._skips.append(leaf)
-            return leaf
-
-        return tree_map_only(Tensor, edge, out)
+        """Let all that follows read a leaf, which a cut can close."""
+        return tree_map_only(Tensor, self._edges.leaf, out)
 
     def _cut(self, index: int) -> Callable:
         def hook(module: nn.Module, args: Any, out: Any) -> Any:
             self._check_turn(index)
             self.on_cut(index, out)
             self._done = index + 1
-            for leaf in self._skips:
-                leaf.grad = None
-                leaf.requires_grad_(False)
+            self._edges.close()
             return tree_map_only(Tensor, Tensor.detach, out)
 
         return hook

@@ -1,14 +1,6 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Mapping,
-    Optional,
-    Sequence,
-    Set,
-)
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set
 
 import torch
 from torch import Tensor, nn

@@ -51,7 +51,7 @@ def find_units(probe: Probe) -> Anatomy:
         Unit(
             name=name,
             end=piece.end.name,
-            runs=_runs(piece.parts),
+            runs=_runs(probe, piece.parts),
             parameters=tuple(dict.fromkeys(_parameters(piece))),
             feature=feature,
             skips=tuple(_makers(probe, piece)),
@@ -166,10 +166,14 @@ def _makers(probe: Probe, piece: Piece) -> List[str]:
     return sorted(maker.name for maker in makers if maker is not None)
 
 
-def _runs(parts: Sequence[Call]) -> Tuple[Tuple[str, ...], ...]:
+def _runs(probe: Probe, parts: Sequence[Call]) -> Tuple[Tuple[str, ...], ...]:
     runs: List[List[str]] = []
     for before, part in zip([None, *parts], parts):
-        if before is not None and part.follows(before):
+        if (
+            before is not None
+            and part.follows(before)
+            and not probe.crossing(part).intersection(before.nodes)
+        ):
             runs[-1].append(part.name)
         else:
             runs.append([part.name])

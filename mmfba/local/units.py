@@ -19,7 +19,8 @@ class Unit:
             ``stem`` for what comes before the first block.
         end (str): Name of the module whose output is the unit's.
         runs (tuple[tuple[str]]): Names of its modules, in the order in which
-            they run. Those of a run read the one before and nothing else.
+            they run. Those of a run read the one before and nothing else,
+            and nothing else reads what that returned.
         parameters (tuple[str]): Names of their parameters.
         feature (FeatureSpec): What is known of its output.
         skips (tuple[str]): Modules whose output runs past the unit's end, to

@@ -2,18 +2,29 @@
 """``mmfba.Local<PlainClass>`` for every model class, made when asked for."""
 
 from importlib import import_module
-from typing import List, Optional, Tuple, Type
+from pkgutil import resolve_name
+from typing import List, Optional, Type
 
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 
 from mmfba.registry import MODELS, is_installed
 
 TASKS = {
-    'mmpretrain': ('classification', 'LocalClassification', 'ImageClassifier'),
-    'mmdet': ('detection', 'LocalDetection', 'BaseDetector'),
-    'mmagic': ('restoration', 'LocalRestoration', 'BaseEditModel'),
+    'mmpretrain': (
+        'mmfba.models.tasks.classification:LocalClassification',
+        'mmpretrain.models:ImageClassifier',
+    ),
+    'mmdet': (
+        'mmfba.models.tasks.detection:LocalDetection',
+        'mmdet.models:BaseDetector',
+    ),
+    'mmagic': (
+        'mmfba.models.tasks.restoration:LocalRestoration',
+        'mmagic.models.base_models:BaseEditModel',
+    ),
 }
-"""For each library the task, its mixin, and the class of its models."""
+"""For each library its task's mixin, and the class of its models."""
 PREFIX = 'Local'
 
 
@@ -35,13 +46,8 @@ def local_class(name: str) -> Optional[Type]:
     for library in _libraries():
         plain = _registered(library, name[len(PREFIX) :])
         if plain is not None:
-            mixin, base = _mixin(library)
-            if not issubclass(plain, base):
-                raise ValueError(
-                    f"model.type='mmfba.{name}': {library}'s "
-                    f'{plain.__name__} is no {base.__name__}, so that it '
-                    'cannot be trained by local learning: train it plainly'
-                )
+            mixin, base = map(resolve_name, TASKS[library])
+            _check(plain, base, name)
             made = type(name, (mixin, plain), {'__doc__': plain.__doc__})
             made.__module__ = 'mmfba.models'  # where pickle finds it
             MODELS.register_module(name=name, module=made)
@@ -80,10 +86,15 @@ def _registered(library: str, name: str) -> Optional[Type]:
     return registry.module_dict.get(name)
 
 
-def _mixin(library: str) -> Tuple[Type, Type]:
-    task, mixin, base = TASKS[library]
-    module = import_module(f'mmfba.models.tasks.{task}')
-    models = import_module(f'{library}.models')
-    return getattr(module, mixin), getattr(models, base, None) or getattr(
-        import_module(f'{library}.models.base_models'), base
-    )
+def _check(plain: Type, base: Type, name: str) -> None:
+    """Refuse what would not be trained by the loss that the mixin cuts."""
+    reason = ''
+    if not (isinstance(plain, type) and issubclass(plain, base)):
+        reason = f'is no {base.__name__}'
+    elif plain.train_step is not BaseModel.train_step:
+        reason = 'has a train_step of its own, as GANs do'
+    if reason:
+        raise ValueError(
+            f"model.type='mmfba.{name}': {plain.__name__} {reason}, so that "
+            'it cannot be trained by local learning: train it plainly'
+        )

@@ -1,44 +1,23 @@
 # Copyright (c) mmfba authors.
 from contextlib import AbstractContextManager, nullcontext
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    Mapping,
-    Sequence,
-)
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from mmfba.local import (
-    Chain,
-    FeatureSpec,
-    LocalLearner,
-    Step,
-    probe_features,
-)
-from mmfba.local.random_state import forked_random_state
-from mmfba.registry import MODELS, TASK_UTILS
+from mmfba.local import Chain, LocalLearner, Step, probe_features
+from mmfba.registry import TASK_UTILS
 
-from .auxiliary import MainModel, UnitSpec
+from .auxiliary import MainModel
 from .auxiliary.auxiliary_network import check_num_images
-from .auxiliary.auxiliary_networks import AuxiliaryNetworks
+from .build_auxiliaries import build_auxiliaries
 from .chains import build_chain, with_lean_stem
 from .image_wise import check_no_ghost_bn
 from .main_head_changes import MainHeadChanges
 from .neck_probe import Shape, map_shapes
 from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
-from .taps import (
-    check_read,
-    check_taps,
-    check_two_pass,
-    last_readers,
-    readable,
-)
+from .taps import check_read, check_taps, check_two_pass, last_readers
 from .unexpected_keys import check_keys
 
 AUXILIARY = 'local_aux'
@@ -55,7 +34,7 @@ def is_auxiliary(name: str) -> bool:
 
 
 class LocalModel:
-    """What the three local models share; mixed in before the plain model.
+    """What local models share; mixed in before the plain model.
 
     Adds two attributes: ``learner``, and ``local_aux`` with the auxiliary
     networks. All else, and what predict and tensor modes do, is the plain
@@ -99,7 +78,8 @@ class LocalModel:
         check_taps(taps, chain.names)
         features = probe_features(main.backbone, build_chain)
 
-        self.build_auxiliaries(options, main, features, cuts, taps)
+        self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
+        self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
             ranges,
             last_readers(self.local_aux, main.outputs_read),
@@ -119,49 +99,6 @@ class LocalModel:
                 parts = [m for unit in units for m in unit.modules]
                 check_no_ghost_bn([*parts, self.local_aux[index]])
         self.check_auxiliaries(options, taps)
-
-    def build_auxiliaries(
-        self,
-        options: LocalLearningOptions,
-        main: MainModel,
-        features: Dict[str, FeatureSpec],
-        cuts: List[str],
-        taps: List[str],
-    ) -> None:
-        """Build the auxiliary networks.
-
-        Args:
-            options (LocalLearningOptions): The options.
-            main (MainModel): What they may look up.
-            features (dict[str, FeatureSpec]): All features, in order.
-            cuts (list[str]): The units that are cut after.
-            taps (list[str]): What goes into the bank.
-        """
-        names, timing = list(features), options.timing
-        checkpoint = options.checkpointed(len(cuts) + 1)
-        # Forked, so that the main weights, and all that is drawn later,
-        # are those of plain training with the same seed.
-        with forked_random_state():
-            self.local_aux = AuxiliaryNetworks(
-                [
-                    MODELS.build(
-                        options.auxiliary,
-                        default_args=dict(
-                            spec=UnitSpec(
-                                index=i,
-                                num_modules=len(cuts) + 1,
-                                cut=features[cut],
-                                features=features,
-                                readable=readable(taps, cut, names, timing),
-                                main=main,
-                                checkpoint=i in checkpoint,
-                            )
-                        ),
-                    )
-                    for i, cut in enumerate(cuts)
-                ]
-            )
-        self.head_changes = MainHeadChanges(self)
 
     def check_auxiliaries(
         self, options: LocalLearningOptions, taps: List[str]
@@ -300,5 +237,5 @@ def _check_no_checkpointing(backbone: nn.Module) -> None:
         )
 
 
-def _count(parts: Iterator[Any]) -> int:
+def _count(parts: Sequence[Any]) -> int:
     return sum(p.numel() for part in parts for p in part.parameters())

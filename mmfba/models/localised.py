@@ -22,7 +22,9 @@ from mmfba.registry import TASK_UTILS
 
 from .auxiliary.auxiliary_network import check_num_images
 from .blocks import stage_maker
+from .build_auxiliaries import build_auxiliaries
 from .local_model import LocalModel
+from .main_head_changes import MainHeadChanges
 from .neck_probe import SIZE, Shape
 from .optim_wrapper import check_lent
 from .options import LocalLearningOptions
@@ -62,6 +64,11 @@ class Localised(LocalModel):
         parts = ('neck', 'head', 'bbox_head', 'train_cfg', 'test_cfg')
         configs = copy.deepcopy({k: kwargs[k] for k in parts if k in kwargs})
         super().__init__(**kwargs)
+        if not hasattr(self, self.network_name):
+            raise ValueError(
+                f'model.type: {type(self).__name__} has no '
+                f'{self.network_name} that could be cut: train it plainly'
+            )
         self.plain_configs = configs
         self.init_local_learning(
             LocalLearningOptions.from_config(
@@ -102,7 +109,8 @@ class Localised(LocalModel):
         if taps is None:
             taps = self.default_taps(main, cuts)
         check_taps(taps, list(features))
-        self.build_auxiliaries(options, main, features, cuts, taps)
+        self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
+        self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
             self.ownership.cuts,
             features,
@@ -217,5 +225,5 @@ class Localised(LocalModel):
         return {**recomputing(network, units), **forwards}
 
     def _stem(self) -> List[nn.Module]:
-        names = [name for run in self.anatomy.units[0].runs for name in run]
+        names = self.anatomy.units[0].runs[0]
         return [self.local_backbone.get_submodule(name) for name in names]

@@ -9,7 +9,7 @@ KINDS = {
     'a detector with a transformer': ('encoder', 'decoder'),
     'a model with masks': ('mask_head', 'segm_head'),
 }
-"""What no local model can train, and keys that tell it."""
+"""What these local models cannot train, and keys that tell it."""
 
 
 def check_keys(local: Any, plain_init: Any, keys: Iterable[str]) -> None:
@@ -37,8 +37,9 @@ def check_keys(local: Any, plain_init: Any, keys: Iterable[str]) -> None:
         f'did you mean {near[0]!r}?'
         if near
         else f'it takes the place of models with the keys {known} only: '
-        'choose one of these, or train this one plainly, by its own type '
-        'and optim_wrapper.type'
+        "choose one of these, or 'mmfba.Local' and the name of the plain "
+        "class, such as 'mmfba.LocalFasterRCNN'; GANs train plainly, by their "
+        'own type and optim_wrapper.type'
     )
     raise ValueError(
         f"model.type='mmfba.{cls}' cannot train {(found or ['this model'])[0]}"

@@ -128,6 +128,16 @@ FAMILIES = dict(
     retinanet=('mmdet', DETECTOR, 'detection'),
     faster_rcnn=two_stage(),
     edsr=('mmagic', EDITOR, 'super-resolution'),
+    rdn=editor(
+        type='RDNNet',
+        in_channels=3,
+        out_channels=3,
+        mid_channels=8,
+        num_blocks=5,
+        upscale_factor=2,
+        num_layers=2,
+        channel_growth=4,
+    ),
     swinir=editor(
         type='SwinIRNet',
         upscale=2,
@@ -208,6 +218,33 @@ def test_immediate_backwards_give_the_summed_gradients(family, options):
         torch.testing.assert_close(grad, summed[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('taps', [['stem'], ['stem', 'rdbs.0']])
+def test_the_bank_is_read_where_skips_start(taps):
+    """What the bank gives and what skips give meet in one backward."""
+    options = dict(partition=['rdbs.1', 'rdbs.2'], taps=taps)
+    _, summed = step(build('rdn', **options, backward='summed'), 'rdn')
+    _, grads = step(build('rdn', **options), 'rdn')
+    for name, grad in grads.items():
+        torch.testing.assert_close(grad, summed[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('family', ['mobilenet', 'swin', 'retinanet'])
+def test_checkpointing_of_the_backbones_own(family):
+    """It skips what needs no gradient of its input, nothing else."""
+    model = build(family, num_modules=3)
+    _, grads = step(copy.deepcopy(model), family)
+    changed = 0
+    for module in model.local_backbone.modules():
+        if hasattr(module, 'with_cp'):
+            module.with_cp, changed = True, changed + 1
+    _, own = step(model, family)
+    assert changed > 3
+    for name, grad in grads.items():
+        assert (grad is None) == (own[name] is None), name
+        if grad is not None:
+            torch.testing.assert_close(own[name], grad, rtol=1e-4, atol=1e-5)
+
+
 @families
 def test_main_weights_are_those_of_the_plain_model(family):
     plain, local = build(family), build(family, num_modules=3)
@@ -232,8 +269,26 @@ def test_classes_are_made_once_and_pickled():
 
 def test_what_is_no_model_is_refused():
     init_default_scope('mmdet')
-    with pytest.raises(ValueError, match='FPNHead|SSDNeck is no BaseDetector'):
+    with pytest.raises(ValueError, match='SSDNeck is no BaseDetector'):
         LOCAL_MODELS.get('mmfba.LocalSSDNeck')
+
+
+@pytest.mark.parametrize('name', ['SRGAN', 'ESRGAN', 'TTSR', 'DIC'])
+def test_a_model_with_a_step_of_its_own_is_refused(name):
+    """It would train plainly, its auxiliary networks not at all."""
+    init_default_scope('mmagic')
+    with pytest.raises(ValueError, match=f'{name} has a train_step of its'):
+        LOCAL_MODELS.get(f'mmfba.Local{name}')
+
+
+def test_a_model_around_another_is_refused():
+    init_default_scope('mmdet')
+    cfg = dict(
+        type='mmfba.LocalSoftTeacher', detector=ConfigDict(two_stage()[1])
+    )
+    cfg['semi_train_cfg'] = ConfigDict(freeze_teacher=True)
+    with pytest.raises(ValueError, match='LocalSoftTeacher has no backbone'):
+        LOCAL_MODELS.build(cfg)
 
 
 def test_plain_config_of_any_local_model():

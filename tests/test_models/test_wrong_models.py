@@ -309,7 +309,7 @@ def test_plain_types_do_not_learn_locally(name, kind):
     words = _message(build_model, cfg)
     assert words.startswith(f'error: model.type={kind}: unexpected keyword')
     assert "'mmfba.LocalSingleStageDetector' (for mmdet.Single" in words
-    assert 'two-stage detectors' in words and '\n' not in words
+    assert "'mmfba.LocalFasterRCNN'" in words and '\n' not in words
 
 
 def test_a_name_that_needs_its_scope():

@@ -59,41 +59,24 @@ def _resnet_stage(
     )
 
 
-def _edsr_stage(
+def _edsr_block(net: nn.Module, width: int) -> nn.Module:
+    return type(net.body[0])(width, net.body[0].res_scale)
+
+
+def _msr_resnet_block(net: nn.Module, width: int) -> nn.Module:
+    return type(net.trunk_net[0])(width)
+
+
+def _stage_without_norm(
+    make_block: Callable[[nn.Module, int], nn.Module],
     net: nn.Module,
     in_channels: int,
     out_channels: int,
     stride: int,
-    num_blocks: int,
-) -> nn.Module:
-    block = net.body[0]
-    return _without_norm(
-        in_channels,
-        out_channels,
-        lambda width: type(block)(width, block.res_scale),
-        num_blocks,
-    )
-
-
-def _msr_resnet_stage(
-    net: nn.Module,
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    num_blocks: int,
-) -> nn.Module:
-    kind = type(net.trunk_net[0])
-    return _without_norm(in_channels, out_channels, kind, num_blocks)
-
-
-def _without_norm(
-    in_channels: int,
-    out_channels: int,
-    make_block: Callable[[int], nn.Module],
     num_blocks: int,
 ) -> nn.Module:
     """Blocks of super-resolution, with a conv where widths differ."""
-    layers = [make_block(out_channels) for _ in range(num_blocks)]
+    layers = [make_block(net, out_channels) for _ in range(num_blocks)]
     if in_channels != out_channels:
         layers.insert(0, nn.Conv2d(in_channels, out_channels, 3, padding=1))
     return nn.Sequential(*layers)
@@ -103,8 +86,8 @@ MAKERS = {
     'mmdet.ResNet': _resnet_stage,
     'mmpretrain.ResNet': _resnet_stage,
     'mmpretrain.ResNet_CIFAR': _resnet_stage,
-    'mmagic.EDSRNet': _edsr_stage,
-    'mmagic.MSRResNet': _msr_resnet_stage,
+    'mmagic.EDSRNet': partial(_stage_without_norm, _edsr_block),
+    'mmagic.MSRResNet': partial(_stage_without_norm, _msr_resnet_block),
 }
 
 
