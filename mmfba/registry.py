@@ -65,11 +65,7 @@ class LazyRegistry(Registry):
         name = key[len('mmfba.') :] if key.startswith('mmfba.') else key
         if name in self.optional and name not in self.module_dict:
             library, module = self.optional[name]
-            if not is_installed(library):
-                raise ImportError(
-                    f"type='mmfba.{name}' needs {library}, which is not "
-                    f'installed: pip install {library}'
-                )
+            check_installed(library, name)
             import_module(module)
         if name not in self.module_dict:
             made = self._made(name)
@@ -88,6 +84,15 @@ def is_installed(library: str) -> bool:
         return find_spec(library) is not None
     except (ImportError, ValueError):
         return False
+
+
+def check_installed(library: str, name: str) -> None:
+    """Raise an ImportError if a class needs a library that is missing."""
+    if not is_installed(library):
+        raise ImportError(
+            f"type='mmfba.{name}' needs {library}, which is not installed: "
+            f'pip install {library}'
+        )
 
 
 class ModelRegistry(LazyRegistry):

@@ -41,7 +41,8 @@ def a_constant_loss_on_one_rank_has_gradient_zero_there(rank):
             own = own_gradients(rank, model, batch)
             units = model.make_chain().units
             part = units[slice(*model.ranges[index])]
-            idle = {p for unit in part for p in unit.parameters()}
+            parameter = model.local_backbone.get_parameter
+            idle = {parameter(n) for unit in part for n in unit.parameters}
             idle.update(model.get_submodule(holder).parameters())
             if rank == 1:
                 _change_losses(

@@ -80,5 +80,8 @@ class Trained:
         check_isolation(index, roots, own, allowed.union(leaves), names)
 
     def _own(self, index: int) -> List[nn.Parameter]:
-        parameters = dict(self.network.named_parameters())
-        return [parameters[name] for name in self.owned[index]]
+        # In the network's order: all processes reduce them in the same one,
+        # and that of a set of names is another in each.
+        owned = self.owned[index]
+        named = self.network.named_parameters()
+        return [p for name, p in named if name in owned]

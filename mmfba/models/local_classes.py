@@ -8,7 +8,7 @@ from typing import List, Optional, Type
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 
-from mmfba.registry import MODELS, is_installed
+from mmfba.registry import MODELS, check_installed, is_installed
 
 TASKS = {
     'mmpretrain': (
@@ -39,10 +39,14 @@ def local_class(name: str) -> Optional[Type]:
         type, optional: A subclass of it; None if there is no such class.
 
     Raises:
+        ImportError: If its library is not installed.
         ValueError: If it is no model that can be trained so.
     """
     if not name.startswith(PREFIX) or name in MODELS.module_dict:
         return None
+    for library, (_, base) in TASKS.items():
+        if base.endswith(f':{name[len(PREFIX) :]}'):
+            check_installed(library, name)
     for library in _libraries():
         plain = _registered(library, name[len(PREFIX) :])
         if plain is not None:

@@ -79,14 +79,10 @@ def test_ghost_batch_norm_must_be_allowed():
     with pytest.raises(ValueError, match=r'ghost_bn=True'):
         build('detection', num_modules=3, micro_batches=[2])
     build('super-resolution', num_modules=3, micro_batches=2)  # it has none
-    with pytest.raises(ValueError, match='micro_batches.*no image-wise loss'):
-        auxiliary = dict(type='mmfba.GreedyAuxiliary')
-        build(
-            'classification',
-            num_modules=3,
-            micro_batches=2,
-            auxiliary=auxiliary,
-        )
+    with pytest.raises(
+        ValueError, match='micro_batches=2: LocalImageClassifier h'
+    ):
+        build('classification', num_modules=3, micro_batches=2)
 
 
 @pytest.mark.parametrize('counts', [0, 1.5, True, [2, 2, 2], [0], 'two'])
