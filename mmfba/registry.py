@@ -112,11 +112,9 @@ MODELS = ModelRegistry(
             CIFARResNet='mmfba.models.backbones',
         ),
         mmdet=dict(
-            LocalSingleStageDetector='mmfba.models.detectors',
             LeanSigmoidFocalLoss='mmfba.models.losses',
             YOLOV1Head='mmfba.models.dense_heads',
         ),
-        mmagic=dict(LocalEditModel='mmfba.models.editors'),
     ),
 )
 MODEL_WRAPPERS = Registry(

@@ -96,10 +96,6 @@ def gradients_with_all_options(rank):
         compare(task, options=dict(num_modules=1))
         compare(task, options=dict(checkpoint=True))
     compare('classification', options=dict(num_modules=5))
-    compare(
-        'detection',
-        options=dict(micro_batches=2, ghost_bn=True),
-    )
     compare('detection', options=dict(chunk=1, num_modules=1))
     compare(
         'detection',

@@ -39,7 +39,7 @@ def a_constant_loss_on_one_rank_has_gradient_zero_there(rank):
             model = build(task, num_modules=3)
             batch = data(model, task, seed=rank)
             own = own_gradients(rank, model, batch)
-            units = model.make_chain().units
+            units = model.anatomy.units
             part = units[slice(*model.ranges[index])]
             parameter = model.local_backbone.get_parameter
             idle = {parameter(n) for unit in part for n in unit.parameters}

@@ -3,8 +3,9 @@
 
 import torch
 
-from mmfba.local import INPUT, FeatureBank, probe_features
-from mmfba.models import build_chain
+from mmfba.local import INPUT, FeatureBank, FeatureSpec
+from mmfba.local.probe import probe
+from mmfba.local.unit_finder import find_units
 from mmfba.models.auxiliary import MainModel, UnitSpec
 from mmfba.models.blocks import image_tail, stage_maker
 from mmfba.models.neck_probe import map_shapes, probe_neck
@@ -34,10 +35,15 @@ def make_spec(
     num_modules=2,
 ):
     """The cut after the unit ``cut`` of ``backbone``."""
-    chain = build_chain(backbone)
-    outputs = chain.outputs if outputs is None else outputs
-    tail, features = None, probe_features(backbone, build_chain)
-    shapes = map_shapes(map(features.get, chain.outputs))
+    seen = probe(backbone, [64])
+    anatomy = find_units(seen)
+    units = [unit for unit in anatomy.units if not unit.tail]
+    features = {INPUT: FeatureSpec(INPUT, 0, seen.inputs.shape[1], 1)}
+    features.update({unit.name: unit.feature for unit in units})
+    if outputs is None:
+        outputs = anatomy.outputs
+    tail = None
+    shapes = map_shapes(map(features.get, anatomy.outputs))
     if hasattr(backbone, 'upscale_factor'):
         tail = image_tail(
             backbone, backbone.upscale_factor, backbone.out_channels
@@ -46,16 +52,19 @@ def make_spec(
         main_neck = registry.build(neck) if neck else None
     main = MainModel(
         backbone=backbone,
-        outputs=chain.outputs,
+        outputs=anatomy.outputs,
         outputs_read=outputs,
-        blocks={u.name: u.modules[0] for u in chain.units},
+        blocks={
+            unit.name: backbone.get_submodule(unit.runs[0][0])
+            for unit in units
+        },
         make_stage=stage_maker(backbone),
         registry=registry,
         neck=neck,
         head=head or {},
         head_module=head_module,
         data_preprocessor=data_preprocessor,
-        head_inputs=probe_neck(main_neck, shapes).returns,
+        head_inputs=None if tail else probe_neck(main_neck, shapes).returns,
         tail=tail,
     )
     return UnitSpec(
@@ -65,10 +74,19 @@ def make_spec(
 
 def run_units(backbone, images):
     """All features of the backbone by name."""
-    x, features = images, {INPUT: images}
+    features, hooks = {INPUT: images}, []
+    units = find_units(probe(backbone, [64])).units
+    for unit in (unit for unit in units if not unit.tail):
+        end = backbone.get_submodule(unit.end)
+
+        def keep(module, args, out, name=unit.name):
+            features[name] = out
+
+        hooks.append(end.register_forward_hook(keep))
     with torch.no_grad():
-        for unit in build_chain(backbone).units:
-            x = features[unit.name] = unit.forward(x)
+        backbone(images)
+    for hook in hooks:
+        hook.remove()
     return features
 
 

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmfba.local import ImageWise
-from mmfba.local.local_learner import LocalLearner
+from mmfba.local.learner import LocalLearner
 from mmfba.local.ownership import find_owners
 from mmfba.local.probe import probe
+from mmfba.local.recompute import recomputing
 from mmfba.local.trained import Trained
 from mmfba.local.unit_finder import find_units
 
@@ -93,6 +94,7 @@ class Model(nn.Module):
         reads=None,
         dropout=0.0,
         shared=False,
+        checkpoint=(),
         **options,
     ):
         super().__init__()
@@ -113,6 +115,9 @@ class Model(nn.Module):
         anatomy = find_units(seen)
         units = anatomy.units
         cut = [units[stop - 1] for _, stop in modules[:-1]]
+        self.recomputed = [
+            unit for i in checkpoint for unit in units[slice(*modules[i])]
+        ]
         owners = find_owners(seen, cut)
         self.owned = owners.owned
         self.learner = LocalLearner(
@@ -148,7 +153,14 @@ class Model(nn.Module):
     def run(self, inputs, targets, main_loss=None):
         """The same with what is lent, if anything is."""
         main_loss = main_loss or (lambda f: self.main_loss(f, targets))
-        trained = Trained(self, self.net, self.owned, self.aux, targets)
+        trained = Trained(
+            self,
+            self.net,
+            self.owned,
+            self.aux,
+            targets,
+            recomputing(self.net, self.recomputed),
+        )
         return self.learner.run(
             trained,
             inputs,
@@ -157,7 +169,7 @@ class Model(nn.Module):
 
     def _plain_loss(self, inputs, targets, main_loss):
         features = self.net(inputs)
-        if self.learner.chunk is None:
+        if not self.learner.by_chunks:
             return main_loss(features)
         return ImageWise(features, self.image_wise_loss(targets))
 

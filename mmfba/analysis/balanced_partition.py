@@ -71,8 +71,8 @@ class BalancedPartition:
         def peak(index: int, start: int, stop: int) -> int:
             return costs[checkpoint[index]].peak(start, stop)
 
-        chain = model.make_chain()
+        anatomy = model.anatomy
         ranges = partition_balanced(
-            chain.units, num_modules, peak, chain.first_trained()
+            anatomy.units, num_modules, peak, anatomy.first_trained()
         )
-        return [chain.units[stop - 1].name for _, stop in ranges[:-1]]
+        return [anatomy.units[stop - 1].name for _, stop in ranges[:-1]]

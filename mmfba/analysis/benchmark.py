@@ -57,9 +57,7 @@ class ArmRun:
             slice_batch(self.batch, slice(start, start + size))
             for start in range(0, batch_size, size)
         ]
-        options = cfg.model.get('local_learning', {})
-        split = counts > 1 or options.get('ghost_bn', False)
-        self.ghost_bn = split and any(
+        self.ghost_bn = counts > 1 and any(
             isinstance(m, _BatchNorm) and m.training
             for m in self.model.modules()
         )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # --help lists the tokens, and needs no torch for that
 from mmfba.type_name import type_name
 
 TUNED = 'balanced+chunk+checkpoint'
-NUMBERED = dict(accum=True, k=True, micro=True, width=True)
+NUMBERED = dict(accum=True, k=True, width=True)
 NUMBERED.update(chunk=False, checkpoint=False)
 """Tokens with a number, and whether they need it."""
 
@@ -28,11 +28,10 @@ def make_arm(
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``checkpoint<n>`` (inside the first n modules, all
-            without a number), ``stem`` (lean), ``micro<n>`` (the first module
-            in n micro-batches), ``level`` (level-matched auxiliary networks),
-            ``width<n>`` (SLM of n percent of the backbone's channels),
-            ``update`` (the optimizer module by module), ``cp`` (upstream's
-            ``with_cp``), and ``accum<n>`` (the batch in n micro-batches).
+            without a number), ``stem`` (lean), ``width<n>`` (SLM of n
+            percent of the backbone's channels), ``update`` (the optimizer
+            module by module), ``cp`` (upstream's ``with_cp``), and
+            ``accum<n>`` (the batch in n micro-batches).
             ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
@@ -152,10 +151,6 @@ def _accumulate(cfg: 'Config', count: int, batch_size: int, *_) -> None:
     cfg.optim_wrapper.accumulative_counts = count
 
 
-def _level(cfg: 'Config', *_) -> None:
-    _auxiliary_neck(cfg).type = 'mmfba.SLMLevel'
-
-
 def _width(cfg: 'Config', percent: int, *_) -> None:
     _auxiliary_neck(cfg).channel_ratio = percent / 100
 
@@ -165,11 +160,6 @@ def _auxiliary_neck(cfg: 'Config') -> 'ConfigDict':
 
     auxiliary = cfg.model.local_learning.setdefault('auxiliary', ConfigDict())
     return auxiliary.setdefault('neck', ConfigDict())
-
-
-def _micro_batches(cfg: 'Config', count: int, batch_size: int, *_) -> None:
-    _check_count('micro', count, batch_size)
-    cfg.model.local_learning.update(micro_batches=[count], ghost_bn=True)
 
 
 def _check_count(name: str, count: int, batch_size: int) -> None:
@@ -192,8 +182,6 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     chunk=_chunk,
     checkpoint=_checkpoint,
     stem=_stem,
-    micro=_micro_batches,
-    level=_level,
     width=_width,
     update=_update,
     cp=_cp,

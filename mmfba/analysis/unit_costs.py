@@ -2,7 +2,7 @@
 """What each unit of a backbone costs in training, on the meta device."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,12 +12,10 @@ from typing import Any, Optional
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmfba.local import Chain, Step
+from mmfba.local import Unit
 from mmfba.local.call import tensors_of
 from mmfba.local.memory import PeakTracker
-from mmfba.local.recompute import forward_recomputed
 from mmfba.models import LocalLearningOptions
-from mmfba.models.localised import Localised
 
 from .synthetic import make_batch, meta_targets
 
@@ -111,27 +109,19 @@ def measure_units(
     twin = copy.deepcopy(model).to('meta').train()
     twin.local_aux = None
     plain = list(twin.parameters()) + list(twin.buffers())
-    chain = twin.make_chain()
-    cuts = [
-        u.name for u in chain.units[chain.first_trained() : -1] if u.cuttable
-    ]
-    options = replace(
-        options, loss_weight=1.0, checkpoint=checkpoint, micro_batches=1
-    )
+    anatomy = twin.anatomy
+    first = anatomy.first_trained()
+    cuts = [u.name for u in anatomy.units[first:-1] if u.cuttable]
+    options = replace(options, loss_weight=1.0, checkpoint=checkpoint)
     twin.init_local_learning(options.with_cuts(cuts))
     twin.to('meta')
     images, samples = make_batch(twin, batch_size, shape, 'meta')
-    recorder = _Recorder(chain.units, twin)
+    recorder = _Recorder(anatomy.units, twin)
     lent = twin.learner.lend_backward(Tensor.backward)
     with meta_targets(twin), recorder, recorder.tracker, lent:
         recorder.tracker.track(images, plain)
         static = recorder.tracker.current
-        if isinstance(twin, Localised):
-            losses = twin(images, samples, mode='loss')
-        else:
-            chain = recorder.watched(chain, checkpoint)
-            step = Step(twin, chain, twin.local_aux, samples)
-            losses = twin.learner.run(step, images)
+        losses = twin(images, samples, mode='loss')
         twin.parse_losses(losses)[0].backward()
         recorder.end_phase()
     read = frozenset(twin.main_reads)
@@ -141,14 +131,12 @@ def measure_units(
 class _Recorder(ExitStack):
     """Watches units run, and what follows them, in phases."""
 
-    def __init__(self, units: Sequence[Any], model: nn.Module) -> None:
+    def __init__(self, units: Sequence[Unit], model: nn.Module) -> None:
         super().__init__()
         self.tracker = PeakTracker()
         self.costs = [_known_costs(unit, model) for unit in units]
         self._alive = [0] * len(units)  # before each unit's forward
         self._phase: Optional[tuple[int, str]] = None
-        if not isinstance(model, Localised):
-            return
         module = model.local_backbone.get_submodule
         for i, unit in enumerate(units):
             hooks = (
@@ -159,25 +147,6 @@ class _Recorder(ExitStack):
             )
             for hook in hooks:
                 self.callback(hook.remove)
-
-    def watched(self, chain: Chain, checkpoint: bool) -> Chain:
-        """The same chain, watched."""
-        units = []
-        for i, unit in enumerate(chain.units):
-            forward = unit.forward
-            if checkpoint:
-                forward = partial(forward_recomputed, unit)
-            forward = partial(self._forward, i, forward)
-            units.append(replace(unit, forward=forward, recomputes=True))
-        return replace(chain, units=tuple(units))
-
-    def _forward(
-        self, index: int, forward: Callable[[Tensor], Tensor], x: Tensor
-    ) -> Tensor:
-        self._begins(index)
-        out = forward(x)
-        self._ends(index, None, None, out)
-        return out
 
     def _begins(self, index: int, *_: Any) -> None:
         self.end_phase()
@@ -213,12 +182,8 @@ class _Recorder(ExitStack):
         self.tracker.reset_peak()
 
 
-def _known_costs(unit: Any, model: nn.Module) -> UnitCost:
-    parameters = unit.parameters
-    if isinstance(model, Localised):
-        parameters = map(model.local_backbone.get_parameter, parameters)
-    else:
-        parameters = parameters()
+def _known_costs(unit: Unit, model: nn.Module) -> UnitCost:
+    parameters = map(model.local_backbone.get_parameter, unit.parameters)
     return UnitCost(
         unit.name,
         unit.cuttable,

@@ -8,8 +8,8 @@ from typing import Any, Dict, Iterator, List
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.local_classes import plain_name
-from mmfba.models.local_model import is_auxiliary
 from mmfba.type_name import type_name
 
 LOCAL_MODELS = {

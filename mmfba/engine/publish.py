@@ -14,8 +14,9 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmfba.analysis.tensors_in import tensors_in
+from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.build_model import build_model
-from mmfba.models.local_model import LocalModel, is_auxiliary
+from mmfba.models.local_model import LocalModel
 
 from .checkpoint_files import read_checkpoint, shorten
 from .hooks import PlainCheckpointHook

@@ -1,16 +1,9 @@
 # Copyright (c) mmfba authors.
 """The method itself. Knows torch only."""
 
-from .chain import (
-    INPUT,
-    Chain,
-    FeatureSpec,
-    Residual,
-    Unit,
-    probe_features,
-)
 from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import POOLED, FeatureBank
+from .features import INPUT, FeatureSpec
 from .learner import LocalLearner
 from .partition import (
     partition_balanced,
@@ -18,23 +11,20 @@ from .partition import (
     partition_by_stage,
     partition_uniform,
 )
-from .step import Step
+from .units import Anatomy, Unit
 
 __all__ = [
     'INPUT',
     'POOLED',
-    'Chain',
+    'Anatomy',
     'FeatureBank',
     'FeatureSpec',
     'ImageWise',
     'LocalLearner',
-    'Residual',
-    'Step',
     'Unit',
     'backward_by_chunks',
     'partition_balanced',
     'partition_by_cuts',
     'partition_by_stage',
     'partition_uniform',
-    'probe_features',
 ]

@@ -1,37 +1,46 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import Any, Callable, Dict, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .chain import INPUT
-from .chunked import Features, ImageWise, backward_by_chunks
+from .chunked import ImageWise, backward_by_chunks
 from .feature_bank import FeatureBank
-from .forward import fill_bank, run_units
+from .features import INPUT, FeatureSpec
+from .interception import Cuts, Interception
 from .lending import Borrower, in_many_processes, is_constant_here
-from .losses import log_values, sum_losses, weigh_losses
-from .micro_batches import forward_by_micro_batches, part_of_batch
-from .step import Step
+from .losses import (
+    log_values,
+    reach_with_zero_gradient,
+    sum_losses,
+    weigh_losses,
+)
+from .random_state import forked_random_state
+from .replacement import replaced
+from .statistics import frozen_statistics
+from .trained import Trained
 
+Losses = Dict[str, Any]
 BACKWARDS = ('immediate', 'summed')
 TIMINGS = ('causal', 'two_pass')
 
 
 class LocalLearner(Borrower):
-    r"""Runs a chain module by module, each trained by its own loss.
+    r"""Trains a network module by module while its own forward runs.
 
     Local module :math:`j` with parameters :math:`\theta_j` and its auxiliary
     network with parameters :math:`\gamma_j` follow the gradient of their own
-    loss alone (S1 eq. 1). Its backward runs before the next module starts,
-    which frees the module's activations.
+    loss alone (S1 eq. 1). Its backward runs at the cut, before the next
+    module starts, which frees the module's activations.
 
-    The learner holds no reference to any module: what it runs is handed to
-    :meth:`run`. A copy of it is therefore independent.
+    The learner knows modules by name only, so that a copy of it, with a copy
+    of the model, is independent.
 
     Args:
-        modules (Sequence[tuple[int, int]]): Ranges of unit indices of the
-            local modules. Units before the first are a frozen prefix.
+        cuts (Cuts): Where the network is cut.
+        features (Mapping[str, FeatureSpec]): The network's features by name.
+        ends (Sequence[str]): Names of the features at the cuts.
         last_reader (Mapping[str, int]): See :class:`FeatureBank`.
         backward (str): ``'immediate'`` runs the backward of each local loss
             at once. ``'summed'`` returns the local losses to be summed by the
@@ -43,37 +52,30 @@ class LocalLearner(Borrower):
         loss_weights (Sequence[float]): Weight of each local loss.
         chunk (int, optional): Images that neck and head of a module, and of
             the auxiliary networks, see at a time, see
-            :func:`backward_by_chunks`. It has no effect on
-            ``'summed'``. Defaults to None, the whole batch.
-        checkpoint (Sequence[int]): Indices of the local modules whose units
-            are run again in the backward instead of keeping what they
-            computed, see :func:`forward_recomputed`. Defaults to ().
-        micro_batches (Sequence[int]): In how many micro-batches each module
-            but the last runs, see :func:`forward_by_micro_batches`. It has no
-            effect on ``'summed'``. Defaults to ().
+            :func:`backward_by_chunks`. It has no effect on ``'summed'``.
+            Defaults to None, the whole batch.
     """
 
     def __init__(
         self,
-        modules: Sequence[Tuple[int, int]],
-        last_reader: Dict[str, int],
+        cuts: Cuts,
+        features: Mapping[str, FeatureSpec],
+        ends: Sequence[str],
+        last_reader: Mapping[str, int],
         *,
         backward: str = 'immediate',
         timing: str = 'causal',
         loss_weights: Sequence[float] = (),
         chunk: Optional[int] = None,
-        checkpoint: Sequence[int] = (),
-        micro_batches: Sequence[int] = (),
     ) -> None:
-        self.modules = tuple(modules)
+        self.cuts = cuts
+        self.features = dict(features)
+        self.ends = tuple(ends)
         self.bank = FeatureBank(last_reader)
         self.backward = backward
         self.timing = timing
         self.loss_weights = tuple(loss_weights)
         self.chunk = chunk
-        self.checkpoint = tuple(checkpoint)
-        counts = micro_batches if backward == 'immediate' else ()
-        self.micro_batches = {i: n for i, n in enumerate(counts) if n > 1}
         self.peak_bank_bytes = 0
         self.running = 0
         self.on_module: Optional[Callable[[str], None]] = None
@@ -82,7 +84,7 @@ class LocalLearner(Borrower):
     @property
     def num_modules(self) -> int:
         """int: K, the number of trained local modules."""
-        return len(self.modules)
+        return len(self.ends) + 1
 
     @property
     def needs_backward(self) -> bool:
@@ -90,12 +92,20 @@ class LocalLearner(Borrower):
         several = self.num_modules > 1 or self.chunk is not None
         return self.backward == 'immediate' and several
 
-    def run(self, step: Step, inputs: Tensor) -> Dict[str, Any]:
+    def run(
+        self,
+        trained: Trained,
+        images: Tensor,
+        plain_loss: Callable[[], Any],
+    ) -> Losses:
         """One forward of a training step, local backwards included.
 
         Args:
-            step (Step): What is trained, and the targets.
-            inputs (Tensor): Images of shape (N, C, H, W).
+            trained (Trained): What is trained.
+            images (Tensor): The batch, (N, C, H, W).
+            plain_loss (Callable): The plain model's own loss: runs the
+                network and returns the losses of the main head, or with
+                ``chunk`` an :class:`ImageWise` of them.
 
         Returns:
             dict: The losses of the main head, to be summed and propagated by
@@ -110,119 +120,121 @@ class LocalLearner(Borrower):
                 'Local losses need a backward, and none is lent: run the step '
                 'in `with learner.lend_backward(torch.Tensor.backward):`'
             )
-        chain, logs = step.chain, {}
-        last = self.num_modules - 1
+        logs: Losses = {}
         self.peak_bank_bytes = 0
-        with self.bank.step() as bank:
+
+        def at_cut(index: int, output: Any) -> None:
+            x = self.features[self.ends[index]].map_of(output, images)
+            logs.update(self._learn(trained, index, x))
+            self._note_bank()
+            self.bank.cut(index)
+            if self.backward == 'immediate':
+                self._module_done(trained.parameters(index))
+            self._start(index + 1)
+
+        with self.bank.step(), replaced(trained.forwards):
             if self.timing == 'two_pass':
-                fill_bank(chain.units, inputs, bank)
-            bank.put(INPUT, inputs)
-            with torch.no_grad():
-                prefix = chain.units[: self.modules[0][0]]
-                x = run_units(prefix, inputs, bank, recompute=False)
-            for index in range(self.num_modules):
-                self.running = index  # for who has to explain an error
-                if self.on_module:
-                    self.on_module(str(index))
-                if index in self.micro_batches:
-                    x, losses = self._by_micro_batches(step, index, x)
-                else:
-                    x = self._run(step, index, x, bank)
-                    losses = self._learn(step, index, x)
-                self.peak_bank_bytes = max(self.peak_bank_bytes, bank.nbytes)
-                logs.update(losses)
-                if index < last:
-                    x = x.detach()
-                    bank.cut(index)
-                    if self.backward == 'immediate':
-                        self._module_done(step.trained(self.modules, index))
-            outputs = {
-                name: bank.get(name) if name in bank.read_names else None
-                for name in chain.outputs
-            }
-            losses = self._main_losses(step, outputs)
+                self._fill_bank(trained.network, images)
+            self.bank.put(INPUT, images)
+            self._start(0)
+            with self._intercepted(trained.network, images, at_cut):
+                losses = plain_loss()
+            losses = self._main_losses(trained, losses)
+            self._note_bank()
         return {**losses, **logs}
 
-    def _run(
-        self, step: Step, index: int, x: Tensor, bank: FeatureBank
-    ) -> Tensor:
-        units = step.chain.units[slice(*self.modules[index])]
-        return run_units(units, x, bank, index in self.checkpoint)
-
-    def _by_micro_batches(
-        self, step: Step, index: int, x: Tensor
-    ) -> Tuple[Tensor, Dict[str, Any]]:
-        """Output and local loss of module ``index``, and its backward."""
-
-        def run(images: Tensor, bank: FeatureBank, rows: slice):
-            y = self._run(step, index, images, bank)
-            return y, self._image_wise(step, index, y, bank, rows.start)
-
-        count = self.micro_batches[index]
-        x, losses = forward_by_micro_batches(x, count, self.bank, run)
-        return x, log_values(losses, prefix=f'aux{index}/')
-
-    def _learn(self, step: Step, index: int, x: Tensor) -> Dict[str, Any]:
+    def _learn(self, trained: Trained, index: int, x: Tensor) -> Losses:
         """The local loss of module ``index``, and its backward."""
-        if index == self.num_modules - 1:
-            return {}  # its loss is the main head's
-        if self._by_chunks:
-            losses = self._image_wise(step, index, x, self.bank)
-            return log_values(losses, prefix=f'aux{index}/')
-        losses = step.auxiliaries[index].loss(x, self.bank, step.targets)
-        losses = weigh_losses(losses, self.loss_weights[index])
-        self._check_isolation(step, index, [sum_losses(losses)])
+        auxiliary = trained.auxiliaries[index]
+        weight, prefix = self.loss_weights[index], f'aux{index}/'
+        with forked_random_state():
+            if self.by_chunks:
+                part = auxiliary.image_wise(x, self.bank, trained.targets)
+                losses = self._chunked(trained, index, part.weighed(weight))
+                return log_values(losses, prefix)
+            losses = auxiliary.loss(x, self.bank, trained.targets)
+        losses = weigh_losses(losses, weight)
+        self._check_isolation(trained, index, [sum_losses(losses)])
         if self.backward == 'summed':
-            return {f'aux{index}/{name}': v for name, v in losses.items()}
+            return {prefix + name: v for name, v in losses.items()}
         self._backward(sum_losses(losses))
-        return log_values(losses, prefix=f'aux{index}/')
+        return log_values(losses, prefix)
 
-    def _image_wise(
-        self, step: Step, index: int, x: Tensor, bank: FeatureBank, start=0
-    ) -> Dict[str, Tensor]:
-        """The same for the images from ``start`` on, by chunks."""
-        part = step.auxiliaries[index].image_wise(x, bank, step.targets)
-        part = part_of_batch(part, start, self.loss_weights[index])
-        return self._chunked_losses(step, index, part)
-
-    def _main_losses(
-        self, step: Step, outputs: Dict[str, Optional[Tensor]]
-    ) -> Dict[str, Any]:
+    def _main_losses(self, trained: Trained, losses: Any) -> Losses:
         """Losses of the main head, as the caller is to propagate them."""
-        last, finish = self.num_modules - 1, step.chain.finish
-        if self._by_chunks:
-            main_loss = step.model.image_wise_loss(step.targets)
-
-            def loss(features: Features, rows: slice) -> Dict[str, Any]:
-                return main_loss(finish(dict(zip(outputs, features))), rows)
-
-            part = ImageWise(tuple(outputs.values()), loss)
-            losses = self._chunked_losses(step, last, part)
+        last = self.num_modules - 1
+        if isinstance(losses, ImageWise):
+            losses = self._chunked(trained, last, losses)
         else:
-            losses = step.model.main_loss(finish(outputs), step.targets)
-            self._check_isolation(step, last, [sum_losses(losses)])
+            self._check_isolation(trained, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        by_ddp = in_many_processes() and self._reduce is None
-        return step.touch(losses, self.modules, self._by_chunks, by_ddp)
+        # With chunks the backward of the main loss has run as well.
+        early = trained.early
+        own = trained.late if self.by_chunks else []
+        if in_many_processes() and self._reduce is None:
+            # DistributedDataParallel reduces what the last backward reaches.
+            return reach_with_zero_gradient(losses, [*early, *own])
+        # What is returned must have a graph, at least a small one.
+        smallest = sorted(own, key=Tensor.numel)[:1]
+        return reach_with_zero_gradient(losses, smallest)
+
+    def _intercepted(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        on_cut: Callable[[int, Any], None],
+        cuts: Optional[Cuts] = None,
+    ) -> Interception:
+        """The network with hooks that fill the bank and stop at the cuts."""
+        taps = {
+            self.features[name].module: self.features[name]
+            for name in self.bank.read_features
+            if name != INPUT
+        }
+
+        def put(module: str, output: Any) -> None:
+            spec = taps[module]
+            self.bank.put(spec.name, spec.map_of(output, images))
+
+        cuts = self.cuts if cuts is None else cuts
+        return Interception(network, cuts, on_cut, tuple(taps), put)
+
+    def _fill_bank(self, network: nn.Module, images: Tensor) -> None:
+        """The first of two passes leaves no trace but in the bank."""
+        with (
+            torch.no_grad(),
+            forked_random_state(),
+            frozen_statistics([network]),
+            self._intercepted(network, images, lambda *_: None, Cuts()),
+        ):
+            network(images)
+        # Before PyTorch 2.11 autocast hands on its copies of the weights,
+        # which have no graph: the convs that run next would get no gradient.
+        torch.clear_autocast_cache()
+
+    def _start(self, index: int) -> None:
+        self.running = index  # for who has to explain an error
+        if self.on_module:
+            self.on_module(str(index))
+
+    def _note_bank(self) -> None:
+        self.peak_bank_bytes = max(self.peak_bank_bytes, self.bank.nbytes)
 
     @property
-    def _by_chunks(self) -> bool:
+    def by_chunks(self) -> bool:
+        """bool: Whether ends of networks see some images at a time."""
         return self.chunk is not None and self.backward == 'immediate'
 
-    def _chunked_losses(
-        self, step: Step, index: int, part: ImageWise
-    ) -> Dict[str, Tensor]:
-        return backward_by_chunks(
-            part,
-            self.chunk,
-            self._backward,
-            partial(self._check_isolation, step, index),
-        )
+    def _chunked(
+        self, trained: Trained, index: int, part: ImageWise
+    ) -> Losses:
+        inspect = partial(self._check_isolation, trained, index)
+        return backward_by_chunks(part, self.chunk, self._backward, inspect)
 
     def _check_isolation(
         self,
-        step: Step,
+        trained: Trained,
         index: int,
         roots: Sequence[Tensor],
         leaves: Sequence[Tensor] = (),
@@ -230,5 +242,5 @@ class LocalLearner(Borrower):
         """Walk the graph of a loss once, at the first step."""
         if index in self._isolation_checked or is_constant_here(*roots):
             return
-        step.check_isolation(self.modules, index, roots, leaves)
+        trained.check_isolation(index, roots, leaves)
         self._isolation_checked.add(index)

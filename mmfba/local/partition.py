@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""Where to cut a chain into K local modules.
+"""Where to cut a network into K local modules.
 
 Every function returns the local modules as ``(start, stop)`` ranges of unit
 indices. A unit that is not cuttable goes with the unit that follows it. Units
@@ -10,7 +10,7 @@ trained.
 import difflib
 from typing import Callable, Dict, List, Sequence, Tuple
 
-from .chain import Unit
+from .units import Unit
 
 Ranges = List[Tuple[int, int]]
 
@@ -24,7 +24,7 @@ def partition_uniform(
     additional ones: the early ones work at high resolution.
 
     Args:
-        units (Sequence[Unit]): Units of the chain.
+        units (Sequence[Unit]): Units of the network.
         num_modules (int): K, the last module included.
         first (int): Index of the first trained unit. Defaults to 0.
 
@@ -45,7 +45,7 @@ def partition_by_stage(
     """Cut at the ends of stages; the stem goes with the first stage.
 
     Args:
-        units (Sequence[Unit]): Units of the chain.
+        units (Sequence[Unit]): Units of the network.
         num_modules (int): K. With fewer modules than stages, neighbouring
             stages are trained together, the later modules having more.
         first (int): Index of the first trained unit. Defaults to 0.
@@ -73,7 +73,7 @@ def partition_by_cuts(
     """Cut after the units named.
 
     Args:
-        units (Sequence[Unit]): Units of the chain.
+        units (Sequence[Unit]): Units of the network.
         cuts (Sequence[str]): Names of units, in order. K is one more.
         first (int): Index of the first trained unit. Defaults to 0.
 
@@ -129,7 +129,7 @@ def partition_balanced(
     Of several such partitions the one with the least sum of peaks.
 
     Args:
-        units (Sequence[Unit]): Units of the chain.
+        units (Sequence[Unit]): Units of the network.
         num_modules (int): K, the last module included.
         peak (Callable): ``peak(index, start, stop)`` of the module
             ``index``, if its units are ``start`` to ``stop - 1``.
@@ -159,7 +159,7 @@ def partition_balanced(
 
 
 def _possible_stops(units: Sequence[Unit], first: int) -> List[int]:
-    """Stops of the pieces that can be modules, the chain's end included."""
+    """Stops of the pieces that can be modules, the network's end included."""
     return [
         i + 1
         for i, unit in enumerate(units)

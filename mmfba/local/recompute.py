@@ -12,42 +12,12 @@ from typing import (
 )
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from . import units as found
-from .chain import Unit
 from .replacement import as_one
 from .statistics import frozen_statistics
-
-
-def forward_recomputed(unit: Unit, x: Tensor) -> Tensor:
-    """Forward of a unit that keeps its input alone for the backward.
-
-    The backward runs the forward again, with the same random numbers; running
-    statistics move once. Non-reentrant, so that parameters get their gradient
-    although the input of a local module needs none. The two paths of a
-    residual block are recomputed one after the other: what is alive in the
-    backward is that of one of them.
-
-    Args:
-        unit (Unit): The unit.
-        x (Tensor): Its input, (N, C, H, W).
-
-    Returns:
-        Tensor: Its output.
-    """
-    if unit.recomputes:
-        return unit.forward(x)
-    parts = unit.residual
-    if parts is None or not torch.is_grad_enabled():
-        return recomputed(unit.forward, x, unit.modules)
-    out = recomputed(parts.branch, x, unit.modules)
-    if parts.shortcut is not None:
-        out += recomputed(parts.shortcut, x, unit.modules)
-    else:
-        out += x
-    return parts.activation(out)
+from .units import Unit
 
 
 def recomputed(
@@ -57,7 +27,11 @@ def recomputed(
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """The same for any function.
+    """What a function returns; it keeps its input alone for the backward.
+
+    The backward runs the forward again, with the same random numbers; running
+    statistics move once. Non-reentrant, so that parameters get their gradient
+    although the input of a local module needs none.
 
     Args:
         forward (Callable): The function.
@@ -80,8 +54,27 @@ def recomputed(
     )
 
 
+def run_blocks(
+    blocks: Iterable[nn.Module], x: Any, recompute: bool = False
+) -> Any:
+    """Run blocks one after the other.
+
+    Args:
+        blocks (Iterable[nn.Module]): The blocks.
+        x (Any): Input of the first.
+        recompute (bool): Whether each is run again in the backward. Defaults
+            to False.
+
+    Returns:
+        Any: Output of the last.
+    """
+    for block in blocks:
+        x = recomputed(block, x, [block]) if recompute else block(x)
+    return x
+
+
 def recomputing(
-    network: nn.Module, units: Sequence[found.Unit]
+    network: nn.Module, units: Sequence[Unit]
 ) -> Dict[nn.Module, Callable[..., Any]]:
     """Forwards with which units keep their input alone for the backward.
 

@@ -89,6 +89,12 @@ class Anatomy:
         )
         return replace(self, units=tuple(units))
 
+    def without_stem_cut(self) -> 'Anatomy':
+        """The same, with no cut after the first unit."""
+        stem, *others = self.units
+        units = (replace(stem, cuttable=False), *others)
+        return replace(self, units=units)
+
     def first_trained(self) -> int:
         """Index of the first unit that is trained.
 

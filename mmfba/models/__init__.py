@@ -10,7 +10,6 @@ from typing import Any
 from mmfba.registry import MODELS, TASK_UTILS
 
 from .auxiliary import *  # noqa: F401,F403
-from .chains import build_chain, register_chain
 from .joint_tail_partition import JointTailPartition
 from .local_model import LocalModel
 from .options import LocalLearningOptions
@@ -19,8 +18,6 @@ __all__ = [
     'JointTailPartition',
     'LocalLearningOptions',
     'LocalModel',
-    'build_chain',
-    'register_chain',
 ]
 
 

@@ -6,7 +6,7 @@ divided by, its normaliser, is known for some families of heads. Any other
 head is refused by name.
 """
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -163,26 +163,6 @@ def check_no_batch_norm(part: nn.Module) -> None:
             )
 
 
-def check_no_ghost_bn(modules: Iterable[nn.Module]) -> None:
-    """Refuse to show batch normalisation a part of the batch.
-
-    Args:
-        modules (Iterable[nn.Module]): What runs some images at a time.
-
-    Raises:
-        ValueError: It names the setting that allows it.
-    """
-    if any(
-        isinstance(m, _BatchNorm) for part in modules for m in part.modules()
-    ):
-        raise ValueError(
-            'local_learning.micro_batches: batch normalisation would see a '
-            'micro-batch instead of the batch (ghost batch normalisation): '
-            'set local_learning.ghost_bn=True to accept that, or leave '
-            'micro_batches out'
-        )
-
-
 def definer(obj: Any, method: str) -> str:
     """Name of the class that defines a method of ``obj``."""
     return next(
@@ -192,7 +172,6 @@ def definer(obj: Any, method: str) -> str:
 
 def _refuse(reason: str) -> None:
     raise ValueError(
-        f'local_learning.chunk or micro_batches: {reason}, so that some '
-        'images at a time would not give the gradients of the batch: leave '
-        'both out'
+        f'local_learning.chunk: {reason}, so that some images at a time '
+        'would not give the gradients of the batch: leave it out'
     )

@@ -37,8 +37,8 @@ class JointTailPartition:
         Raises:
             ValueError: If that leaves nothing to cut, or another K is asked.
         """
-        chain = model.make_chain()
-        trained = chain.units[chain.first_trained() :]
+        anatomy = model.anatomy
+        trained = anatomy.units[anatomy.first_trained() :]
         units = [
             unit.name
             for unit in trained

@@ -26,6 +26,8 @@ TASKS = {
 }
 """For each library its task's mixin, and the class of its models."""
 PREFIX = 'Local'
+SHORT = dict(EditModel='BaseEditModel')
+"""Plain classes that a local model names in short."""
 
 
 def local_class(name: str) -> Optional[Type]:
@@ -44,11 +46,13 @@ def local_class(name: str) -> Optional[Type]:
     """
     if not name.startswith(PREFIX) or name in MODELS.module_dict:
         return None
+    stands_for = name[len(PREFIX) :]
+    stands_for = SHORT.get(stands_for, stands_for)
     for library, (_, base) in TASKS.items():
-        if base.endswith(f':{name[len(PREFIX) :]}'):
+        if base.endswith(f':{stands_for}'):
             check_installed(library, name)
     for library in _libraries():
-        plain = _registered(library, name[len(PREFIX) :])
+        plain = _registered(library, stands_for)
         if plain is not None:
             mixin, base = map(resolve_name, TASKS[library])
             _check(plain, base, name)
@@ -56,6 +60,7 @@ def local_class(name: str) -> Optional[Type]:
             made.__module__ = 'mmfba.models'  # where pickle finds it
             MODELS.register_module(name=name, module=made)
             return made
+    _check_all_installed(name, stands_for)
     return None
 
 
@@ -88,6 +93,16 @@ def _registered(library: str, name: str) -> Optional[Type]:
     import_module(f'{library}.models')
     registry = import_module(f'{library}.registry').MODELS
     return registry.module_dict.get(name)
+
+
+def _check_all_installed(name: str, stands_for: str) -> None:
+    missing = [library for library in TASKS if not is_installed(library)]
+    if missing:
+        raise ImportError(
+            f"type='mmfba.{name}' needs a library with a model {stands_for}, "
+            f'and {" and ".join(missing)} are not installed: pip install the '
+            'one that has it'
+        )
 
 
 def _check(plain: Type, base: Type, name: str) -> None:

@@ -1,138 +1,88 @@
 # Copyright (c) mmfba authors.
+import copy
+import inspect
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from functools import partial
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import torch
 from torch import Tensor, nn
 
-from mmfba.local import Chain, LocalLearner, Step, probe_features
-from mmfba.registry import TASK_UTILS
+from mmfba.local import INPUT, FeatureSpec, ImageWise, LocalLearner
+from mmfba.local.lean_stem import check_lean_stem
+from mmfba.local.ownership import find_owners
+from mmfba.local.probe import Probe, probe
+from mmfba.local.trained import Trained
+from mmfba.local.unit_finder import find_units
 
 from .auxiliary import MainModel
 from .auxiliary.auxiliary_network import check_num_images
+from .blocks import stage_maker
 from .build_auxiliaries import build_auxiliaries
-from .chains import build_chain, with_lean_stem
-from .image_wise import check_no_ghost_bn
+from .forwards import other_forwards, stem_of
 from .main_head_changes import MainHeadChanges
-from .neck_probe import Shape, map_shapes
+from .neck_probe import SIZE, Shape
 from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
+from .probe_sizes import probe_sizes
 from .taps import check_read, check_taps, check_two_pass, last_readers
 from .unexpected_keys import check_keys
 
-AUXILIARY = 'local_aux'
-"""The auxiliary networks' name in the model, and prefix of their weights."""
-
-
-def is_auxiliary(name: str) -> bool:
-    """Whether a weight, or a part of the model, is of auxiliary networks.
-
-    Args:
-        name (str): Its name in the model, as in the state dict.
-    """
-    return name.split('.')[0] == AUXILIARY
+Losses = Dict[str, Any]
 
 
 class LocalModel:
-    """What local models share; mixed in before the plain model.
+    """Local learning of any plain model, mixed in before its class.
 
-    Adds two attributes: ``learner``, and ``local_aux`` with the auxiliary
-    networks. All else, and what predict and tensor modes do, is the plain
-    model's.
+    A training step is the plain model's own ``loss()``, while its network is
+    cut by forward hooks, see :class:`mmfba.local.LocalLearner`. What predict
+    and tensor modes do is the plain model's. Subclasses say what differs by
+    task.
+
+    Attributes:
+        library (str): The library of the plain model.
+        network_name (str): Its attribute that is cut.
+        anatomy (Anatomy): The network's units.
+        ranges (list[tuple[int, int]]): Those of each local module.
+        learner (LocalLearner): What runs a training step.
+        local_aux (nn.ModuleList): The auxiliary networks.
 
     Note:
         The plain part of the state dict keeps its keys; auxiliary weights
         have the prefix ``local_aux.``.
     """
 
-    learner: LocalLearner
-    local_aux: nn.ModuleList
-    local_backbone: nn.Module
-    """What is cut into local modules."""
+    library = ''
+    network_name = 'backbone'
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        check_keys(self, super().__init__, kwargs)
-        super().__init__(*args, **kwargs)
-
-    def init_local_learning(self, options: LocalLearningOptions) -> None:
-        """Cut the backbone and build the auxiliary networks.
-
-        Args:
-            options (LocalLearningOptions): ``model.local_learning``.
-        """
-        self.options = options
-        main = self.main_model()
-        chain = self.make_chain()
-        if isinstance(options.partition, Mapping):
-            options = options.with_cuts(
-                TASK_UTILS.build(options.partition)(self, options)
-            )
-        ranges = options.ranges(chain)
-        cuts = [chain.units[stop - 1].name for _, stop in ranges[:-1]]
-        checkpoint = options.checkpointed(len(ranges))
-        if cuts:
-            _check_no_checkpointing(main.backbone)
-        taps = options.taps
-        if taps is None:
-            taps = self.default_taps(main, cuts)
-        check_taps(taps, chain.names)
-        features = probe_features(main.backbone, build_chain)
-
-        self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
-        self.head_changes = MainHeadChanges(self)
-        self.learner = LocalLearner(
-            ranges,
-            last_readers(self.local_aux, main.outputs_read),
-            backward=options.backward,
-            timing=options.timing,
-            loss_weights=options.loss_weights(len(cuts)),
-            chunk=options.chunk,
-            checkpoint=checkpoint,
-            micro_batches=options.micro_batch_counts(len(cuts)),
-        )
-        self.ranges, self.checkpointed = ranges, checkpoint
-        self.main_reads = [n for n in main.outputs_read if n is not None]
-        for index in self.learner.micro_batches:
-            self.local_aux[index].check_image_wise()
-            if not options.ghost_bn:
-                units = chain.units[slice(*ranges[index])]
-                parts = [m for unit in units for m in unit.modules]
-                check_no_ghost_bn([*parts, self.local_aux[index]])
-        self.check_auxiliaries(options, taps)
-
-    def check_auxiliaries(
-        self, options: LocalLearningOptions, taps: List[str]
+    def __init__(
+        self,
+        *args: Any,
+        local_learning: Optional[Mapping[str, Any]] = None,
+        **kwargs: Any,
     ) -> None:
-        """Refuse options that the auxiliary networks do not have."""
-        if options.chunk is not None:
-            self.check_image_wise()
-            for aux in self.local_aux:
-                aux.check_image_wise()
-        if options.timing == 'two_pass':
-            check_two_pass(self.local_aux)
-        if options.taps is not None:
-            check_read(taps, self.learner.bank.read_names)
-
-    def make_chain(self) -> Chain:
-        """The backbone's chain, from its weights as they are now."""
-        chain = build_chain(self.local_backbone, self.options.stem_unit)
-        return with_lean_stem(chain) if self.options.lean_stem else chain
-
-    def cut_network(self) -> Dict[str, Any]:
-        """What :class:`MainModel` says of what is cut."""
-        chain = self.make_chain()
-        units = [unit for unit in chain.units if len(unit.modules) == 1]
-        return dict(
-            backbone=self.local_backbone,
-            outputs=chain.outputs,
-            blocks={unit.name: unit.modules[0] for unit in units},
-            make_stage=chain.make_stage,
+        plain = super().__init__
+        kwargs.update(zip(inspect.signature(plain).parameters, args))
+        check_keys(self, plain, kwargs)
+        # Auxiliary networks are built like its parts; models change configs.
+        parts = ('neck', 'head', 'bbox_head', 'train_cfg', 'test_cfg')
+        configs = copy.deepcopy({k: kwargs[k] for k in parts if k in kwargs})
+        plain(**kwargs)
+        if not hasattr(self, self.network_name):
+            raise ValueError(
+                f'model.type: {type(self).__name__} has no '
+                f'{self.network_name} that could be cut: train it plainly'
+            )
+        self.plain_configs = configs
+        self.init_local_learning(
+            LocalLearningOptions.from_config(
+                local_learning or {}, self.default_auxiliary()
+            )
         )
 
-    def output_shapes(self) -> List[Shape]:
-        """Shapes of the backbone's outputs, for two images."""
-        features = probe_features(self.local_backbone, build_chain)
-        return map_shapes(map(features.get, self.make_chain().outputs))
+    def default_auxiliary(self) -> Dict[str, Any]:
+        """The task's auxiliary network, where the config says nothing."""
+        raise NotImplementedError
 
     def main_model(self) -> MainModel:
         """What auxiliary networks may look up."""
@@ -147,28 +97,136 @@ class LocalModel:
         """
         raise NotImplementedError
 
+    @property
+    def local_backbone(self) -> nn.Module:
+        """nn.Module: What is cut into local modules."""
+        return getattr(self, self.network_name)
+
+    def init_local_learning(self, options: LocalLearningOptions) -> None:
+        """Cut the network and build the auxiliary networks.
+
+        Args:
+            options (LocalLearningOptions): ``model.local_learning``.
+        """
+        self.options = options
+        found = self._probe()
+        self.anatomy = find_units(found).trained_in(self.local_backbone)
+        if not options.stem_unit:
+            self.anatomy = self.anatomy.without_stem_cut()
+        if options.lean_stem:
+            check_lean_stem(stem_of(self))
+        options = options.with_partition_of(self)
+        ranges = self.ranges = options.ranges(self.anatomy)
+        ends = [self.anatomy.units[stop - 1] for _, stop in ranges[:-1]]
+        self.ownership = find_owners(found, ends)
+        self.checkpointed = options.checkpointed(len(ranges))
+        features = self.features(found)
+        main, cuts = self.main_model(), [unit.name for unit in ends]
+        self.main_reads = [n for n in main.outputs_read if n is not None]
+        taps = options.taps
+        if taps is None:
+            taps = self.default_taps(main, cuts)
+        check_taps(taps, list(features))
+        self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
+        self.head_changes = MainHeadChanges(self)
+        self.learner = LocalLearner(
+            self.ownership.cuts,
+            features,
+            cuts,
+            last_readers(self.local_aux),
+            backward=options.backward,
+            timing=options.timing,
+            loss_weights=options.loss_weights(len(cuts)),
+            chunk=options.chunk,
+        )
+        if options.chunk is not None:
+            self.check_image_wise()
+            for aux in self.local_aux:
+                aux.check_image_wise()
+        if options.timing == 'two_pass':
+            check_two_pass(self.local_aux)
+        if options.taps is not None:
+            check_read(taps, self.learner.bank.read_names)
+
+    def _probe(self) -> Probe:
+        network = self.local_backbone
+        found = probe(network, probe_sizes(network, self.library))
+        self._outputs = [tuple(tensor.shape) for tensor in found.outputs]
+        self._inputs = tuple(found.inputs.shape)
+        return found
+
+    def features(self, found: Probe) -> Dict[str, FeatureSpec]:
+        """The network's features by name, the input first.
+
+        Args:
+            found (Probe): Its probe forward.
+        """
+        image = FeatureSpec(INPUT, 0, found.inputs.shape[1], 1)
+        units = self.anatomy.units
+        return {INPUT: image, **{u.name: u.feature for u in units}}
+
+    def cut_network(self) -> Dict[str, Any]:
+        network, units = self.local_backbone, self.anatomy.units
+        blocks = {
+            unit.name: network.get_submodule(unit.runs[0][0])
+            for unit in units
+            if len(unit.runs) == len(unit.runs[0]) == 1
+        }
+        return dict(
+            backbone=network,
+            outputs=self.anatomy.outputs,
+            blocks=blocks,
+            make_stage=stage_maker(network),
+        )
+
+    def output_shapes(self) -> List[Shape]:
+        """Shapes of the backbone's outputs, for two images of 128 pixels."""
+        factor = SIZE / self._inputs[-1]
+        return [
+            (*shape[:2], *(max(1, int(n * factor)) for n in shape[2:]))
+            if len(shape) == 4
+            else shape
+            for shape in self._outputs
+        ]
+
     @torch.compiler.disable  # traced, the order of the backwards is lost
-    def local_loss(self, inputs: Tensor, targets: Any) -> Dict[str, Any]:
-        """Losses of a training step, see :meth:`LocalLearner.run`."""
+    def local_loss(
+        self, inputs: Tensor, targets: Any, plain: Callable[[], Losses]
+    ) -> Losses:
+        """Losses of a training step, see :meth:`LocalLearner.run`.
+
+        Args:
+            inputs (Tensor): Images, (N, C, H, W).
+            targets (Any): Their targets.
+            plain (Callable): Computes the plain model's own losses.
+        """
         check_lent(self)
         if self.training:
             check_num_images(self.local_aux, len(inputs))
-        step = Step(self, self.make_chain(), self.local_aux, targets)
+        if self.learner.by_chunks:
+            plain = partial(self.image_wise, inputs, targets)
+        trained = Trained(
+            self,
+            self.local_backbone,
+            self.ownership.owned,
+            self.local_aux,
+            targets,
+            other_forwards(self),
+        )
         with self.head_changes.followed(self), self.step_context():
-            return self.learner.run(step, inputs)
+            return self.learner.run(trained, inputs, plain)
 
     def step_context(self) -> AbstractContextManager:
         """Context of each training step."""
         return nullcontext()
 
-    def main_loss(self, features: Any, targets: Any) -> Dict[str, Any]:
-        """Losses of the plain network from what its backbone returns."""
-        raise NotImplementedError
+    def image_wise(self, images: Tensor, samples: Any) -> ImageWise:
+        """The main losses, some images at a time.
 
-    def image_wise_loss(
-        self, targets: Any
-    ) -> Callable[[Any, slice], Dict[str, Any]]:
-        """The same as a function of some images, see :class:`ImageWise`."""
+        Args:
+            images (Tensor): Images of the batch, (N, C, H, W).
+            samples (Any): Their targets.
+        """
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
@@ -178,7 +236,7 @@ class LocalModel:
             ValueError: It names what sees the whole batch.
         """
         raise ValueError(
-            f'local_learning.chunk={self.learner.chunk}: '
+            f'local_learning.chunk={self.options.chunk}: '
             f'{type(self).__name__} has no image-wise loss; it is worth '
             'while where head or tail work at high resolution, in detection '
             'and super-resolution: leave chunk out'
@@ -196,46 +254,5 @@ class LocalModel:
     @property
     def cuts(self) -> List[str]:
         """list[str]: Names of the units that are cut after."""
-        units = self.make_chain().units
+        units = self.anatomy.units
         return [units[stop - 1].name for _, stop in self.ranges[:-1]]
-
-    def describe(self) -> List[Dict[str, Any]]:
-        """One row for each local module, as the user's log shows it.
-
-        Returns:
-            list[dict]: Index, first and last unit, parameters of module and
-            auxiliary network, and the bank entries that it reads.
-        """
-        units = self.make_chain().units
-        rows = []
-        for i, (start, stop) in enumerate(self.ranges):
-            aux = self.local_aux[i] if i < len(self.local_aux) else None
-            module = units[start:stop]
-            rows.append(
-                dict(
-                    module=i,
-                    units=f'{module[0].name} .. {module[-1].name}',
-                    parameters=self.count_parameters(module),
-                    aux_parameters=_count([aux] if aux else []),
-                    reads=list(aux.reads) if aux else self.main_reads,
-                )
-            )
-        return rows
-
-    def count_parameters(self, units: Sequence[Any]) -> int:
-        """Number of values of the parameters of some units."""
-        return _count(units)
-
-
-def _check_no_checkpointing(backbone: nn.Module) -> None:
-    if any(getattr(m, 'with_cp', False) for m in backbone.modules()):
-        raise ValueError(
-            'backbone.with_cp=True: it checkpoints only blocks whose input '
-            'requires a gradient, so it would skip the first block of every '
-            'local module: set with_cp=False and '
-            'model.local_learning.checkpoint=True'
-        )
-
-
-def _count(parts: Sequence[Any]) -> int:
-    return sum(p.numel() for part in parts for p in part.parameters())

@@ -5,14 +5,17 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
+from torch import nn
+
 from mmfba.local import (
-    Chain,
     partition_by_cuts,
     partition_by_stage,
     partition_uniform,
 )
 from mmfba.local.learner import BACKWARDS, TIMINGS
 from mmfba.local.partition import Ranges
+from mmfba.local.units import Anatomy
+from mmfba.registry import TASK_UTILS
 from mmfba.type_name import type_name
 
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
@@ -23,7 +26,7 @@ TYPES = dict(
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
-    **dict.fromkeys(('stem_unit', 'lean_stem', 'ghost_bn'), (bool, 'a bool')),
+    **dict.fromkeys(('stem_unit', 'lean_stem'), (bool, 'a bool')),
 )
 
 
@@ -57,12 +60,6 @@ class LocalLearningOptions:
         checkpoint (bool | list[int]): Local modules, by index, that compute
             their units again in the backward instead of keeping their
             activations; True for all. Defaults to False.
-        micro_batches (int | list[int]): In how many micro-batches the local
-            modules run, all but the last or the first of them: a module that
-            sets the peak sees few images at a time, and those behind it the
-            whole batch. Defaults to 1.
-        ghost_bn (bool): Whether batch normalisation may see a micro-batch
-            only. Defaults to False.
         loss_weight (float | list[float]): Weight of the local losses, one or
             K - 1. Defaults to 1.0.
         auxiliary (dict): Auxiliary networks, merged over the task's defaults.
@@ -77,8 +74,6 @@ class LocalLearningOptions:
     taps: Optional[List[str]] = None
     chunk: Optional[int] = None
     checkpoint: Union[bool, Sequence[int]] = False
-    micro_batches: Union[int, Sequence[int]] = 1
-    ghost_bn: bool = False
     loss_weight: Union[float, Sequence[float]] = 1.0
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
@@ -147,13 +142,23 @@ class LocalLearningOptions:
         """The same with these cuts, of as many modules as they make."""
         return replace(self, partition=list(cuts), num_modules=None)
 
-    def ranges(self, chain: Chain) -> Ranges:
-        """Local modules of a chain as ranges of unit indices.
+    def with_partition_of(self, model: nn.Module) -> 'LocalLearningOptions':
+        """The same with the cuts of a partitioner, if there is one.
+
+        Args:
+            model (LocalModel): The model, whose units are known.
+        """
+        if not isinstance(self.partition, Mapping):
+            return self
+        return self.with_cuts(TASK_UTILS.build(self.partition)(model, self))
+
+    def ranges(self, anatomy: Anatomy) -> Ranges:
+        """Local modules of a network as ranges of unit indices.
 
         Raises:
             ValueError: If the backbone cannot be cut so.
         """
-        units, first = chain.units, chain.first_trained()
+        units, first = anatomy.units, anatomy.first_trained()
         if not isinstance(self.partition, (str, type(None))):
             ranges = partition_by_cuts(units, self.partition, first)
             if self.num_modules not in (None, len(ranges)):
@@ -187,26 +192,6 @@ class LocalLearningOptions:
                 f'{num_modules - 1}'
             )
         return list(indices)
-
-    def micro_batch_counts(self, num_auxiliaries: int) -> List[int]:
-        """Number of micro-batches of each local module but the last.
-
-        Raises:
-            ValueError: If one is no number above 0, or there are too many.
-        """
-        counts = self.micro_batches
-        if not isinstance(counts, (list, tuple)):
-            counts = [counts] * num_auxiliaries
-        if len(counts) > num_auxiliaries or any(
-            type(count) is not int or count < 1 for count in counts
-        ):
-            raise ValueError(
-                f'local_learning.micro_batches={self.micro_batches!r}: '
-                'expected a number above 0, or such numbers for the first '
-                f'modules, at most {num_auxiliaries}: the last module runs '
-                'the whole batch, see chunk'
-            )
-        return [*counts, *[1] * (num_auxiliaries - len(counts))]
 
     def loss_weights(self, num_auxiliaries: int) -> List[float]:
         """Weight of each local loss.

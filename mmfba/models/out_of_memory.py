@@ -26,7 +26,7 @@ def explain_out_of_memory(
     """
     learner = model.learner
     index, num_modules = learner.running, learner.num_modules
-    units = model.make_chain().units[slice(*model.ranges[index])]
+    units = model.anatomy.units[slice(*model.ranges[index])]
     return type(error)(
         f'{error}\nMemory ran out in local module {index} of {num_modules}, '
         f'{units[0].name} .. {units[-1].name}. Less memory there by: '

@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 """Which features go into the bank, and who reads them."""
 
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 from mmfba.local import POOLED
 
@@ -13,7 +13,7 @@ def check_taps(taps: Sequence[str], names: Sequence[str]) -> None:
 
     Args:
         taps (Sequence[str]): ``local_learning.taps`` or the task's default.
-        names (Sequence[str]): The chain's features, the input included.
+        names (Sequence[str]): The network's features, the input included.
 
     Raises:
         ValueError: It names the tap and the choices.
@@ -36,7 +36,7 @@ def readable(
     Args:
         taps (Sequence[str]): All taps.
         cut (str): Name of the unit that is cut after.
-        names (Sequence[str]): The chain's features in execution order.
+        names (Sequence[str]): The network's features in execution order.
         timing (str): ``'causal'``, features before the cut only, or
             ``'two_pass'``, all.
 
@@ -48,14 +48,12 @@ def readable(
 
 
 def last_readers(
-    auxiliaries: Sequence[AuxiliaryNetwork], outputs: Sequence[Optional[str]]
+    auxiliaries: Sequence[AuxiliaryNetwork],
 ) -> Dict[str, int]:
     """After which local module each entry of the bank may be dropped.
 
     Args:
         auxiliaries (Sequence[AuxiliaryNetwork]): Of all modules but the last.
-        outputs (Sequence[str, optional]): What the main neck or tail reads,
-            in the last module; None for an output that it does not.
 
     Returns:
         dict[str, int]: Index of the last module that reads it, by name; an
@@ -64,7 +62,6 @@ def last_readers(
     last: Dict[str, int] = {}
     for i, aux in enumerate(auxiliaries):
         last.update(dict.fromkeys(aux.reads, i))
-    last.update({n: len(auxiliaries) for n in outputs if n is not None})
     return last
 
 

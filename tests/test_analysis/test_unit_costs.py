@@ -7,7 +7,6 @@ from local_models import build, config
 
 from mmfba.analysis.benchmark import ArmRun
 from mmfba.analysis.unit_costs import measure_units
-from mmfba.models import build_chain
 
 SHAPE, BATCH = (640, 800), 4
 
@@ -51,7 +50,7 @@ def test_predicted_peaks_are_near_measured_ones(chunk, checkpoint):
 def test_balanced_partition_is_near_the_best_of_all():
     options = dict(chunk=1, checkpoint=True)
     model, _ = costs(**options)
-    names = [u.name for u in build_chain(model.backbone).units]
+    names = [u.name for u in model.anatomy.units]
     best = min(
         peaks(list(cuts), **options)[1]
         for cuts in itertools.combinations(names[:3], 2)
@@ -87,16 +86,9 @@ def test_modules_that_recompute_get_more_units():
     assert found.profile().peak_bytes <= 1.05 * best
     cfg = wide(partition=partition, num_modules=2, chunk=1)
     plain = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
-    names = [unit.name for unit in build_chain(found.model.backbone).units]
+    names = [unit.name for unit in found.model.anatomy.units]
     ends = [names.index(run.model.cuts[0]) for run in (found, plain)]
     assert ends[0] > ends[1]
-
-
-def test_units_are_measured_with_the_whole_batch():
-    """Their number makes other modules than the config's micro-batches."""
-    plain = costs()[1]
-    split = costs(micro_batches=4, ghost_bn=True)[1]
-    assert split.units == plain.units
 
 
 def test_costs_by_hand():

@@ -15,8 +15,7 @@ OPTIONS = [
     dict(timing='two_pass'),
     dict(chunk=1),
     dict(checkpoint=True),
-    dict(micro_batches=2),
-    dict(chunk=1, checkpoint=True, micro_batches=2),
+    dict(chunk=1, checkpoint=True),
 ]
 
 
@@ -38,17 +37,15 @@ def _step(model, wrapper, seed=0):
 
 def _places(model, wrapper):
     """Objects and names of functions that a step calls, by where it is."""
-    learner_units = model.make_chain().units
-    start, stop = model.ranges[1]
+    units = model.anatomy.units[slice(*model.ranges[1])]
+    module = model.backbone.get_submodule
     return {
-        'unit': [(u.modules[0], 'forward') for u in learner_units[start:stop]],
+        'unit': [(module(unit.end), 'forward') for unit in units],
         'auxiliary': [
             (model.local_aux[1], name) for name in ('loss', 'image_wise')
         ],
         'local backward': [(wrapper, '_propagate')],
-        'main loss': [
-            (model, name) for name in ('main_loss', 'image_wise_loss')
-        ],
+        'main loss': [(model.bbox_head, 'loss')],
         'main backward': [(wrapper, 'backward')],
         'optimizer': [(wrapper.optimizer, 'step')],
     }

@@ -4,7 +4,7 @@
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_chain import gradients, make_batch, make_model, total
+from toy_network import gradients, make_batch, make_model, total
 
 from mmfba.local import FeatureBank, ImageWise, backward_by_chunks
 
@@ -93,8 +93,8 @@ def test_chunks_give_the_gradients_of_the_batch(case):
 
 
 @st.composite
-def cut_chains(draw):
-    """Local modules of the toy chain and what their networks read."""
+def cut_networks(draw):
+    """Local modules of the toy network and what their networks read."""
     stops = sorted(draw(st.sets(st.integers(1, 3)))) + [4]
     modules = tuple(zip([0, *stops[:-1]], stops))
     reads = {
@@ -111,7 +111,7 @@ def cut_chains(draw):
 
 
 @quick
-@given(cut_chains(), st.sampled_from(['causal', 'two_pass']))
+@given(cut_networks(), st.sampled_from(['causal', 'two_pass']))
 def test_immediate_is_summed_and_the_bank_is_empty(case, timing):
     modules, reads = case
     results = []

@@ -4,7 +4,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
-from toy_chain import assert_same, gradients, make_batch, make_model, total
+from toy_network import assert_same, gradients, make_batch, make_model, total
 
 from mmfba.local import ImageWise, backward_by_chunks
 from mmfba.local.memory import PeakTracker

@@ -5,9 +5,9 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from mmfba.local import (
+    FeatureSpec,
     Unit,
     partition_balanced,
     partition_by_cuts,
@@ -16,11 +16,16 @@ from mmfba.local import (
 )
 
 
+def make_unit(name, stage, cuttable=True):
+    feature = FeatureSpec(name, stage, 8, 1)
+    return Unit(name, name, ((name,),), (), feature, cuttable=cuttable)
+
+
 def make_units(blocks=(2, 2, 2, 2), cuttable_stem=True):
     """A stem and the given number of blocks in each stage."""
-    units = [Unit('stem', 0, nn.Identity(), (), cuttable=cuttable_stem)]
+    units = [make_unit('stem', 0, cuttable_stem)]
     units += [
-        Unit(f'layer{stage}.{i}', stage, nn.Identity(), ())
+        make_unit(f'layer{stage}.{i}', stage)
         for stage, count in enumerate(blocks, start=1)
         for i in range(count)
     ]

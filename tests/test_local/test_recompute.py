@@ -1,17 +1,16 @@
 # Copyright (c) mmfba authors.
 import pytest
 import torch
-from toy_chain import (
+from toy_network import (
     assert_same,
     gradients,
     make_batch,
-    make_chain,
     make_model,
     train_step,
 )
 
 from mmfba.local.memory import PeakTracker
-from mmfba.local.recompute import forward_recomputed
+from mmfba.local.recompute import recomputed
 
 INPUTS, TARGETS = make_batch()
 MODULES = ((0, 1), (1, 3), (3, 4))
@@ -50,11 +49,10 @@ def test_one_module():
 
 @pytest.mark.parametrize('eval_mode', [False, True])
 def test_only_the_input_is_kept(eval_mode):
-    unit = make_chain(make_model().net).units[1]
-    unit.modules[0].train(not eval_mode)
+    block = make_model().net.a.train(not eval_mode)
     x = torch.randn(8, 4, 16, 16, dtype=torch.float64)
     held = []
-    for forward in (unit.forward, lambda x: forward_recomputed(unit, x)):
+    for forward in (block, lambda x: recomputed(block, x, [block])):
         with PeakTracker() as tracker:
             out = forward(x)
             held.append(tracker.current)
@@ -64,6 +62,6 @@ def test_only_the_input_is_kept(eval_mode):
 
 
 def test_no_graph_without_gradients():
-    unit = make_chain(make_model().net).units[0]
+    stem = make_model().net.stem
     with torch.no_grad():
-        assert forward_recomputed(unit, INPUTS).grad_fn is None
+        assert recomputed(stem, INPUTS, [stem]).grad_fn is None

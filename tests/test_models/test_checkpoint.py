@@ -7,7 +7,6 @@ from local_models import bare_loss, build, data, gradients, losses
 from torch import nn
 
 from mmfba.analysis.step_profile import profile_step
-from mmfba.models import build_chain
 
 tasks = pytest.mark.parametrize(
     'task', ['classification', 'detection', 'super-resolution']
@@ -60,8 +59,9 @@ def test_less_memory_more_flops(task):
 def test_every_unit_is_recomputed():
     model = build('detection', num_modules=4, checkpoint=True)
     ran = []
-    for unit in build_chain(model.backbone).units:
-        first = getattr(unit.modules[0], 'conv1', unit.modules[0])
+    for unit in model.anatomy.units:
+        first = model.backbone.get_submodule(unit.runs[0][0])
+        first = getattr(first, 'conv1', first)
         first.register_forward_pre_hook(
             lambda *_, name=unit.name: ran.append(name)
         )

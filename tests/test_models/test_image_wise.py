@@ -58,39 +58,6 @@ def test_gradients_equal_those_of_the_whole_batch(task, arm, chunk):
     assert_same_step(model, whole, raw_data(task))
 
 
-@pytest.mark.parametrize('options', [dict(chunk=1), dict(checkpoint=True), {}])
-@tasks
-def test_micro_batches_equal_the_whole_batch_without_batch_norm(task, options):
-    """In evaluation it is a constant."""
-    models = [
-        build(task, num_modules=3, **kwargs).double()
-        for kwargs in (
-            dict(micro_batches=[4, 2], ghost_bn=True, **options),
-            {},
-        )
-    ]
-    for module in (m for model in models for m in model.modules()):
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()
-    assert_same_step(*models, raw_data(task))
-
-
-def test_ghost_batch_norm_must_be_allowed():
-    with pytest.raises(ValueError, match=r'ghost_bn=True'):
-        build('detection', num_modules=3, micro_batches=[2])
-    build('super-resolution', num_modules=3, micro_batches=2)  # it has none
-    with pytest.raises(
-        ValueError, match='micro_batches=2: LocalImageClassifier h'
-    ):
-        build('classification', num_modules=3, micro_batches=2)
-
-
-@pytest.mark.parametrize('counts', [0, 1.5, True, [2, 2, 2], [0], 'two'])
-def test_wrong_number_of_micro_batches(counts):
-    with pytest.raises(ValueError, match=r'local_learning\.micro_batches='):
-        build('super-resolution', num_modules=3, micro_batches=counts)
-
-
 def test_images_of_several_sizes_and_one_without_boxes():
     models = [
         build('detection', num_modules=3, **options).double()

@@ -19,6 +19,7 @@ from mmengine.config import ConfigDict
 from mmengine.hub import get_config
 
 from mmfba.models.build_model import build_model
+from mmfba.models.describe import describe
 
 DETECTORS = {
     'dyhead': 'mmdet::dyhead/atss_r50_fpn_dyhead_1x_coco.py',
@@ -114,8 +115,8 @@ def test_one_module_is_bp_with_a_linear_neck():
 def test_detectors_train_in_modules(name, options):
     model = stock(name, num_modules=4, **options)
     assert_trains_all(model, 'detection')
-    read = model.describe()[-1]['reads']
-    ends = [*model.cuts[1:], model.make_chain().outputs[-1]]
+    read = describe(model)[-1]['reads']
+    ends = [*model.cuts[1:], model.anatomy.outputs[-1]]
     assert read == (ends if name in ('dyhead', 'bfp') else ends[-1:])
 
 

@@ -30,12 +30,13 @@ def test_options_are_merged_over_defaults_of_the_same_type(kind):
 
 @pytest.mark.parametrize('kind', [FPN, 'mmdet.FPN', 'mmdet.models.necks.FPN'])
 @pytest.mark.parametrize(
-    'auxiliary', ['mmfba.BankFPN', 'mmfba.SLMLevel', None]
+    'auxiliary', ['mmfba.BankFPN', 'mmfba.ConvLevel', None]
 )
 def test_main_neck(kind, auxiliary):
     neck = dict(auxiliary=dict(neck=dict(type=auxiliary))) if auxiliary else {}
+    cuts = ['layer2.1', 'layer3.1']
     models = [
-        build('detection', dict(neck=dict(type=name)), num_modules=3, **neck)
+        build('detection', dict(neck=dict(type=name)), partition=cuts, **neck)
         for name in ('FPN', kind)
     ]
     expected, found = map(_shapes, models)
@@ -44,8 +45,8 @@ def test_main_neck(kind, auxiliary):
 
 @pytest.mark.parametrize('kind', [MaxIoUAssigner, 'mmdet.MaxIoUAssigner'])
 def test_assigner(kind):
-    """SLMLevel leaves out anchors, which only this assigner allows."""
-    auxiliary = dict(neck=dict(type='mmfba.SLMLevel'))
+    """ConvLevel leaves out anchors, which only this assigner allows."""
+    auxiliary = dict(neck=dict(type='mmfba.ConvLevel'))
     train_cfg = dict(
         assigner=dict(
             type=kind, pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0
@@ -54,7 +55,7 @@ def test_assigner(kind):
     build(
         'detection',
         dict(train_cfg=train_cfg),
-        num_modules=3,
+        partition=['layer2.1', 'layer3.1'],
         auxiliary=auxiliary,
     )
 

@@ -81,14 +81,11 @@ OPTIONS = {
         (dict(timing='two_pass'), "timing='two_pass': .*leave timing out"),
         (dict(backward='later'), "backward='later': .*'immediate', 'summed'"),
         (dict(stem_unit='maybe'), "stem_unit='maybe': expected a bool"),
-        (dict(ghost_bn=3), 'ghost_bn=3: expected a bool'),
         (dict(lean_stem=True), 'lean_stem: .*MaxPool2d: leave lean_stem out'),
         (dict(chunk=0), 'chunk=0: .*integer of at least 1'),
         (dict(chunk=2), 'chunk=2: .*no image-wise loss.*leave chunk out'),
         (dict(checkpoint=3), 'checkpoint=3: .*indices of local modules'),
         (dict(checkpoint=[7]), r'checkpoint=\[7\]: .*from 0 to 3'),
-        (dict(micro_batches=0), 'micro_batches=0: .*above 0'),
-        (dict(micro_batches=[2] * 4), 'micro_batches=.*at most 3: .*chunk'),
         (dict(loss_weight=0), 'loss_weight=0: .*numbers above 0'),
         (dict(loss_weight=float('nan')), 'loss_weight=nan: .*above 0'),
         (dict(loss_weight=float('inf')), 'loss_weight=inf: .*above 0'),
@@ -118,7 +115,6 @@ OPTIONS = {
     ],
     'detection': [
         (_neck(type='mmfba.SLMNeck'), 'SLMNeck .*levels of FPN: use mmfba'),
-        (dict(micro_batches=2), 'micro_batches: .*ghost_bn=True'),
         (
             dict(
                 auxiliary=dict(
@@ -164,11 +160,6 @@ MODELS = [
             'local_learning.partition': ['layer1.0'],
         },
         "'layer1.0' lies in the frozen prefix.*lower frozen_stages",
-    ),
-    (
-        'detection',
-        {'backbone.with_cp': True},
-        'with_cp=True: .*checkpoint=True',
     ),
     ('detection', {'backbone.depth': 19}, 'depth=19.*invalid depth 19'),
     (
@@ -237,11 +228,6 @@ NECKS = [
         [DETECTOR['neck'], BFP],
         dict(out_channels=8),
         'out_channels=8: FPN \\+ BFP .* 16 channels: leave out_channels out',
-    ),
-    (
-        [DETECTOR['neck'], BFP],
-        dict(type='mmfba.SLMLevel'),
-        'SLMLevel: .* is a FPN \\+ BFP: choose another',
     ),
     (
         [DETECTOR['neck'], BFP],

@@ -7,7 +7,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmfba.models.local_model import is_auxiliary
+from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.registry import HOOKS
 
 from ..checkpoint_files import shorten

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmfba.models.auxiliary.auxiliary_network import check_num_images
+from mmfba.models.describe import describe
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
@@ -139,7 +140,7 @@ class FeatureBankHook(Hook):
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'
-            f'{_format(model.describe())}'
+            f'{_format(describe(model))}'
         )
 
     def after_train_iter(

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader, Runner
 from torch import Tensor
 
-from mmfba.models.local_model import AUXILIARY
+from mmfba.models.auxiliary_names import AUXILIARY
 from mmfba.registry import HOOKS
 
 from ..unwrap import unwrap

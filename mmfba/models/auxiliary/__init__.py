@@ -14,7 +14,6 @@ from .necks import (
     ConvLevel,
     ConvNeck,
     LocalFPN,
-    SLMLevel,
     SLMNeck,
 )
 from .predsim_auxiliary import PredSimAuxiliary
@@ -37,7 +36,6 @@ __all__ = [
     'MANAuxiliary',
     'MainModel',
     'PredSimAuxiliary',
-    'SLMLevel',
     'SLMNeck',
     'SRHead',
     'TaskHead',

@@ -67,14 +67,14 @@ class AuxiliaryNetwork(BaseModule):
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
-        """Refuse ``chunk`` and ``micro_batches`` where not exact.
+        """Refuse ``chunk`` where it would not be exact.
 
         Raises:
             ValueError: It names what sees the whole batch.
         """
         raise ValueError(
-            f'local_learning.chunk or micro_batches: {type(self).__name__} '
-            'has no image-wise loss: leave both out'
+            f'local_learning.chunk: {type(self).__name__} has no image-wise '
+            'loss: leave it out'
         )
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mmfba.local import POOLED
 
 from ..auxiliary import MainModel
-from ..localised import Localised
+from ..local_model import LocalModel
 from ..neck_probe import probe_neck
 from ..options import LocalLearningOptions
 
@@ -18,7 +18,7 @@ AUXILIARY = dict(
 )
 
 
-class LocalClassification(Localised):
+class LocalClassification(LocalModel):
     """Local learning of a classifier of mmpretrain."""
 
     library = 'mmpretrain'

@@ -1,50 +1,69 @@
 # Copyright (c) mmfba authors.
 from typing import Any, ContextManager, Dict, List
 
-from mmdet.models.dense_heads import AnchorFreeHead, AnchorHead
+from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
 from torch import Tensor, nn
 
 from mmfba.local import ImageWise
 
 from ..auxiliary import MainModel
+from ..auxiliary.heads.task_head import accepts
 from ..image_wise import (
     ImageWiseHeadLoss,
     check_image_wise_head,
     check_no_batch_norm,
+    definer,
 )
-from ..localised import Localised
+from ..local_model import LocalModel
 from ..neck_probe import is_fpn, probe_neck
 from ..shared_assigner import assigned_once
 
 HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
-COPY = dict(
-    type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.BankFPN'),
-    head=dict(type='mmfba.TaskHead', mode='slim'),
+HEAD = dict(type='mmfba.TaskHead', mode='slim')
+FPN_AUXILIARY = dict(
+    type='mmfba.FBAAuxiliary', neck=dict(type='mmfba.BankFPN'), head=HEAD
 )
-BOXES = dict(
+OTHER_NECKS_AUXILIARY = dict(FPN_AUXILIARY, neck=dict(type='mmfba.SLMFPN'))
+NO_NECK_AUXILIARY = dict(
+    FPN_AUXILIARY,
+    neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5),
+    head=dict(HEAD, stacked_convs=1),
+)
+BOX_AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
     neck=dict(type='mmfba.LocalFPN'),
     head=dict(type='mmfba.BoxHead'),
 )
 
 
-class LocalDetection(Localised):
+class LocalDetection(LocalModel):
     """Local learning of a detector of mmdet.
 
-    The auxiliary networks are a local FPN of the bank with a slim copy of the
-    head, where the neck is an FPN and the head a dense one; else with a dense
-    head of their own.
+    Where the head is a dense one, the auxiliary networks have a slim copy of
+    it, on a local FPN of the bank where the neck is an FPN, on an SLM and a
+    copy of the neck where it is another one, on an SLM where there is none.
+    For all other heads they are a local FPN with a dense head of their own.
     """
 
     library = 'mmdet'
 
     def default_auxiliary(self) -> Dict[str, Any]:
-        head = getattr(self, 'bbox_head', None)
-        dense = isinstance(head, (AnchorHead, AnchorFreeHead))
-        fpn = is_fpn(self.plain_configs.get('neck'))
-        return COPY if dense and fpn else BOXES
+        if not self._has_dense_head():
+            return BOX_AUXILIARY
+        neck = self.plain_configs.get('neck')
+        if not neck:
+            return NO_NECK_AUXILIARY
+        return FPN_AUXILIARY if is_fpn(neck) else OTHER_NECKS_AUXILIARY
+
+    def _has_dense_head(self) -> bool:
+        """Whether all that is trained behind the neck is one dense head, of
+        which copies can be made with other widths."""
+        return (
+            isinstance(self, SingleStageDetector)
+            and definer(self.bbox_head, 'loss') == 'BaseDenseHead'
+            and accepts(type(self.bbox_head), 'feat_channels')
+        )
 
     def main_model(self) -> MainModel:
         network, configs = self.cut_network(), self.plain_configs

@@ -1,15 +1,22 @@
 # Copyright (c) mmfba authors.
 from typing import Any, Dict, List
 
+from mmagic.models.base_models import BaseEditModel
 from mmagic.registry import MODELS as MMAGIC_MODELS
 from torch import Tensor
 
-from mmfba.local import FeatureSpec
+from mmfba.local import FeatureSpec, ImageWise
+from mmfba.local.last_module import run_to_last_cut
 from mmfba.local.probe import Probe
 
 from ..auxiliary import MainModel
 from ..blocks import image_tail
-from ..localised import Localised
+from ..image_wise import (
+    ImageWisePixelLoss,
+    check_image_wise_pixels,
+    check_no_batch_norm,
+)
+from ..local_model import LocalModel
 
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
@@ -18,7 +25,7 @@ AUXILIARY = dict(
 )
 
 
-class LocalRestoration(Localised):
+class LocalRestoration(LocalModel):
     """Local learning of a model of mmagic that restores images."""
 
     library = 'mmagic'
@@ -68,3 +75,24 @@ class LocalRestoration(Localised):
             data_samples,
             lambda: plain(inputs, data_samples, **kwargs),
         )
+
+    def image_wise(self, images: Tensor, samples: Any) -> ImageWise:
+        """The main loss, some images at a time from the last cut on."""
+        before = self.anatomy.units[: self.ranges[-1][0]]
+        rest = run_to_last_cut(
+            self.generator,
+            images,
+            [name for unit in before for run in unit.runs for name in run],
+            [name for u in before[-1:] for name in (u.end, *u.skips)],
+        )
+        loss = ImageWisePixelLoss(self.pixel_loss, samples.gt_img)
+        return ImageWise(
+            (images,), lambda parts, rows: loss(rest(*parts, rows), rows)
+        )
+
+    def check_image_wise(self) -> None:
+        plain = super().forward_train.__func__
+        if plain is not BaseEditModel.forward_train:
+            super().check_image_wise()
+        check_image_wise_pixels(self.pixel_loss)
+        check_no_batch_norm(self.generator)

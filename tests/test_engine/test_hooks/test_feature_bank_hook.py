@@ -7,6 +7,7 @@ from mmengine.hooks import EMAHook
 from tiny_runner import make_runner
 
 from mmfba.engine.hooks import FeatureBankHook, PlainCheckpointHook
+from mmfba.models.describe import describe
 
 
 def test_logs_the_bank_and_writes_plain_checkpoints(tmp_path):
@@ -51,7 +52,7 @@ def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
 
 def test_describes_what_each_module_trains_and_reads():
     model = build('detection', num_modules=4)
-    rows = model.describe()
+    rows = describe(model)
     assert [row['units'] for row in rows] == [
         'stem .. layer1.1',
         'layer2.0 .. layer2.1',

@@ -89,7 +89,7 @@ def weights(module):
 
 def next_block(model, index=0):
     stop = model.ranges[index][1]
-    name = model.make_chain().units[stop].name
+    name = model.anatomy.units[stop].name
     return model.cut_network()['blocks'][name]
 
 

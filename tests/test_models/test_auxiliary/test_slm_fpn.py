@@ -7,12 +7,14 @@ from mmdet.registry import MODELS
 from specs import filled_bank, make_spec, record_inputs, run_units
 
 from mmfba.local import INPUT
-from mmfba.models import build_chain
+from mmfba.local.probe import probe
+from mmfba.local.unit_finder import find_units
 from mmfba.models.auxiliary import SLMFPN
 from mmfba.models.auxiliary.necks.slm import MODES
 
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 BACKBONE.train()
+NAMES = find_units(probe(BACKBONE, [64])).names
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 64}
 NECKS = {
     'retinanet': dict(start_level=1, add_extra_convs='on_input', num_outs=5),
@@ -40,7 +42,7 @@ def outputs_read(name):
 
 def readable(name, cut, timing):
     """The outputs that are in the bank when the auxiliary network runs."""
-    units = build_chain(BACKBONE).names
+    units = NAMES
     filled = units[: units.index(cut)] if timing == 'causal' else units
     return [n for n in outputs_read(name) if n in filled and n != cut]
 

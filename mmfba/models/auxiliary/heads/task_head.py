@@ -95,7 +95,7 @@ def TaskHead(
         if stacked_convs is not None:
             slim['stacked_convs'] = stacked_convs
         for key in slim:
-            if not _accepts(type(main.head_module), key):
+            if not accepts(type(main.head_module), key):
                 raise ValueError(
                     f"auxiliary.head.mode='slim': "
                     f'{type_name(main.head["type"])} has no {key!r}: use '
@@ -136,7 +136,7 @@ def _set_in_channels(
     if 'task_heads' in cfg:  # mmpretrain's MultiTaskHead
         for name, part in cfg['task_heads'].items():
             _set_in_channels(part, head.task_heads[name], in_channels, same)
-    elif _accepts(type(head), 'in_channels'):
+    elif accepts(type(head), 'in_channels'):
         if isinstance(cfg.get('in_channels'), (list, tuple)):
             if isinstance(in_channels, int):
                 in_channels = [in_channels] * len(cfg['in_channels'])
@@ -169,7 +169,8 @@ def _keep_levels(cfg: Dict[str, Any], levels: slice) -> None:
     assigner['match_low_quality'] = False
 
 
-def _accepts(cls: type, key: str) -> bool:
+def accepts(cls: type, key: str) -> bool:
+    """Whether a class, or one that it is derived from, has an option."""
     return any(
         key in inspect.signature(base.__init__).parameters
         for base in cls.__mro__

@@ -8,7 +8,6 @@ from .fusion import Fusion
 from .local_fpn import LocalFPN
 from .slm import SLM
 from .slm_fpn import SLMFPN
-from .slm_level import SLMLevel
 from .slm_neck import SLMNeck
 
 __all__ = [
@@ -21,6 +20,5 @@ __all__ = [
     'SLMFPN',
     'Fusion',
     'LocalFPN',
-    'SLMLevel',
     'SLMNeck',
 ]

@@ -76,7 +76,7 @@ class SLMNeck(AuxiliaryNeck):
             raise ValueError(
                 'auxiliary.neck.type=mmfba.SLMNeck returns one feature, but '
                 f'the head reads the levels of {neck_name(spec.main.neck)}: '
-                'use mmfba.SLMFPN or mmfba.SLMLevel'
+                'use mmfba.SLMFPN'
             ) from error
         if main and shape[2:] != main[-1][2:]:
             raise ValueError(

@@ -1,0 +1,12 @@
+# Copyright (c) mmfba authors.
+AUXILIARY = 'local_aux'
+"""The auxiliary networks' name in the model, and prefix of their weights."""
+
+
+def is_auxiliary(name: str) -> bool:
+    """Whether a weight, or a part of the model, is of auxiliary networks.
+
+    Args:
+        name (str): Its name in the model, as in the state dict.
+    """
+    return name.split('.')[0] == AUXILIARY

@@ -1,0 +1,39 @@
+# Copyright (c) mmfba authors.
+"""Units that compute the same in another way: checkpoint and lean stem."""
+
+from functools import partial
+from typing import Any, Callable, Dict, List
+
+from torch import nn
+
+from mmfba.local.lean_stem import lean_stem
+from mmfba.local.recompute import recomputing
+from mmfba.local.replacement import as_one
+
+
+def other_forwards(model: Any) -> Dict[nn.Module, Callable[..., Any]]:
+    """Forwards that modules of a local model run in a training step.
+
+    Args:
+        model (LocalModel): The model.
+
+    Returns:
+        dict[nn.Module, Callable]: See :func:`mmfba.local.replaced`.
+    """
+    units = [
+        unit
+        for index in model.checkpointed
+        for unit in model.anatomy.units[slice(*model.ranges[index])]
+    ]
+    forwards: Dict[nn.Module, Callable[..., Any]] = {}
+    if model.options.lean_stem:
+        units = [unit for unit in units if unit is not model.anatomy.units[0]]
+        stem = stem_of(model)
+        forwards = as_one(stem, partial(lean_stem, stem))
+    return {**recomputing(model.local_backbone, units), **forwards}
+
+
+def stem_of(model: Any) -> List[nn.Module]:
+    """Modules of a local model's first unit, in order."""
+    (names, *_) = model.anatomy.units[0].runs
+    return [model.local_backbone.get_submodule(name) for name in names]
