@@ -124,7 +124,7 @@ def measure_units(
         losses = twin(images, samples, mode='loss')
         twin.parse_losses(losses)[0].backward()
         recorder.end_phase()
-    read = frozenset(twin.main_reads)
+    read = frozenset(name for name in twin.outputs_read if name)
     return UnitCosts(recorder.costs, static, read)
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) mmfba authors.
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.utils._pytree import tree_map_only
 
 from .call import tensors_of
 from .edges import Edges
+from .replacement import replaced
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,16 @@ class Cuts:
             detached and learn from the main loss.
         closed (tuple[int]): Which of the network's outputs, counted flat,
             were made before the last cut.
+        handed_on (tuple[tuple[str, str]]): Modules whose output goes past the
+            network's own code, to the module that alone reads it, since that
+            code would keep it for longer than is needed.
     """
 
     ends: Tuple[str, ...] = ()
     skips: Tuple[str, ...] = ()
     aside: Tuple[str, ...] = ()
     closed: Tuple[int, ...] = ()
+    handed_on: Tuple[Tuple[str, str], ...] = ()
 
 
 class Interception:
@@ -63,6 +69,7 @@ class Interception:
         self.on_cut, self.taps, self.on_tap = on_cut, taps, on_tap
         self._hooks = ExitStack()
         self._edges = Edges()
+        self._held: List[Tuple[Tensor, Tensor]] = []
         self._done = 0
         self._calls = 0
 
@@ -77,6 +84,11 @@ class Interception:
             self._add(modules[name].register_forward_hook(self._tap(name)))
         for index, name in enumerate(self.cuts.ends):
             self._add(modules[name].register_forward_hook(self._cut(index)))
+        for name, reader in self.cuts.handed_on:
+            self._add(modules[name].register_forward_hook(self._hold))
+            reads = modules[reader]
+            forward = partial(self._hand_on, reads.forward)
+            self._hooks.enter_context(replaced({reads: forward}))
         self._add(self.network.register_forward_hook(self._end))
         return self
 
@@ -109,6 +121,25 @@ class Interception:
     def _skip(self, module: nn.Module, args: Any, out: Any) -> Any:
         """Let all that follows read a leaf, which a cut can close."""
         return tree_map_only(Tensor, self._edges.leaf, out)
+
+    def _hold(self, module: nn.Module, args: Any, out: Tensor) -> Tensor:
+        """Give the network something of the same shape, without memory."""
+        stand_in = out.new_empty(()).expand(out.shape)
+        self._held.append((stand_in, out))
+        return stand_in
+
+    def _hand_on(
+        self, forward: Callable, x: Tensor, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Give the only reader what was held."""
+        stand_in, out = self._held.pop()
+        if x is not stand_in:
+            raise RuntimeError(
+                f'{type(self.network).__name__} does not hand its feature of '
+                f'shape {tuple(out.shape)} on as it did when it was built: '
+                'local_learning.num_modules=1 trains it'
+            )
+        return forward(out, *args, **kwargs)
 
     def _cut(self, index: int) -> Callable:
         def hook(module: nn.Module, args: Any, out: Any) -> Any:

@@ -54,25 +54,6 @@ def recomputed(
     )
 
 
-def run_blocks(
-    blocks: Iterable[nn.Module], x: Any, recompute: bool = False
-) -> Any:
-    """Run blocks one after the other.
-
-    Args:
-        blocks (Iterable[nn.Module]): The blocks.
-        x (Any): Input of the first.
-        recompute (bool): Whether each is run again in the backward. Defaults
-            to False.
-
-    Returns:
-        Any: Output of the last.
-    """
-    for block in blocks:
-        x = recomputed(block, x, [block]) if recompute else block(x)
-    return x
-
-
 def recomputing(
     network: nn.Module, units: Sequence[Unit]
 ) -> Dict[nn.Module, Callable[..., Any]]:

@@ -55,11 +55,12 @@ def find_units(probe: Probe) -> Anatomy:
             parameters=tuple(dict.fromkeys(_parameters(piece))),
             feature=feature,
             skips=tuple(_makers(probe, piece)),
+            reader=_reader(probe, piece, following),
             cuttable=piece in cuttable,
             tail=i > last_block,
         )
-        for i, (name, piece, feature) in enumerate(
-            zip(names, pieces, features)
+        for i, (name, piece, feature, following) in enumerate(
+            zip(names, pieces, features, [*pieces[1:], None])
         )
     ]
     return Anatomy(tuple(units), _outputs(probe, names, pieces))
@@ -164,6 +165,15 @@ def _choose_cuttable(
 def _makers(probe: Probe, piece: Piece) -> List[str]:
     makers = map(probe.maker, piece.skips)
     return sorted(maker.name for maker in makers if maker is not None)
+
+
+def _reader(probe: Probe, piece: Piece, following: Optional[Piece]) -> str:
+    """The module that alone reads what a piece returns."""
+    if following is None:
+        return ''
+    end, reader = piece.end, following.parts[0]
+    alone = probe.crossing(reader) <= probe.crossing(end)
+    return reader.name if alone and reader.follows(end) else ''
 
 
 def _runs(probe: Probe, parts: Sequence[Call]) -> Tuple[Tuple[str, ...], ...]:

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from torch import nn
 
@@ -25,6 +25,8 @@ class Unit:
         feature (FeatureSpec): What is known of its output.
         skips (tuple[str]): Modules whose output runs past the unit's end, to
             be read later. Defaults to ().
+        reader (str): The module of the network that alone reads its output,
+            as it is; '' if there is no such. Defaults to ''.
         cuttable (bool): Whether a cut may fall after it. Defaults to True.
         tail (bool): Whether it comes behind the last block, as the upsampler
             of super-resolution. Defaults to False.
@@ -38,6 +40,7 @@ class Unit:
     parameters: Tuple[str, ...]
     feature: FeatureSpec
     skips: Tuple[str, ...] = ()
+    reader: str = ''
     cuttable: bool = True
     tail: bool = False
     trained: bool = True
@@ -75,6 +78,32 @@ class Anatomy:
     def features(self) -> Dict[str, FeatureSpec]:
         """dict[str, FeatureSpec]: The units' outputs by name."""
         return {unit.name: unit.feature for unit in self.units}
+
+    def handed_on(
+        self, outputs_read: Sequence[Optional[str]], recomputed: Sequence[Unit]
+    ) -> Tuple[Tuple[str, str], ...]:
+        """What the network should not keep though it would.
+
+        It keeps an output until it ends, though nobody outside may read it,
+        and what it hands to a module until that returns, though the module
+        may run its backward.
+
+        Args:
+            outputs_read (Sequence[str, optional]): As ``outputs``; None for
+                what nobody outside reads.
+            recomputed (Sequence[Unit]): The units that are run again in the
+                backward.
+
+        Returns:
+            tuple[tuple[str, str]]: See :class:`Cuts`.
+        """
+        return tuple(
+            (unit.end, unit.reader)
+            for unit in self.units
+            if unit.reader
+            and unit.name not in outputs_read
+            and (unit.name in self.outputs or unit in recomputed)
+        )
 
     def trained_in(self, network: nn.Module) -> 'Anatomy':
         """The same, with the units that are trained in a network.

@@ -25,7 +25,7 @@ def describe(model: LocalModel) -> List[Dict[str, Any]]:
             units=f'{module[0].name} .. {module[-1].name}',
             parameters=sum(parameter(name).numel() for name in names),
             aux_parameters=0,
-            reads=model.main_reads,
+            reads=[name for name in model.outputs_read if name],
         )
         if index < len(model.local_aux):
             auxiliary = model.local_aux[index]

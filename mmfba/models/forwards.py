@@ -6,9 +6,12 @@ from typing import Any, Callable, Dict, List
 
 from torch import nn
 
+from mmfba.local import Unit
 from mmfba.local.lean_stem import lean_stem
 from mmfba.local.recompute import recomputing
 from mmfba.local.replacement import as_one
+
+from .blocks import recomputed_by_path
 
 
 def other_forwards(model: Any) -> Dict[nn.Module, Callable[..., Any]]:
@@ -20,17 +23,33 @@ def other_forwards(model: Any) -> Dict[nn.Module, Callable[..., Any]]:
     Returns:
         dict[nn.Module, Callable]: See :func:`mmfba.local.replaced`.
     """
-    units = [
-        unit
-        for index in model.checkpointed
-        for unit in model.anatomy.units[slice(*model.ranges[index])]
-    ]
+    units = recomputed_units(model)
     forwards: Dict[nn.Module, Callable[..., Any]] = {}
     if model.options.lean_stem:
         units = [unit for unit in units if unit is not model.anatomy.units[0]]
         stem = stem_of(model)
         forwards = as_one(stem, partial(lean_stem, stem))
-    return {**recomputing(model.local_backbone, units), **forwards}
+    network = model.local_backbone
+    blocks = [
+        network.get_submodule(unit.end)
+        for unit in units
+        if unit.runs == ((unit.end,),)
+    ]
+    by_path = {block: recomputed_by_path(block) for block in blocks}
+    return {
+        **recomputing(network, units),
+        **{block: forward for block, forward in by_path.items() if forward},
+        **forwards,
+    }
+
+
+def recomputed_units(model: Any) -> List[Unit]:
+    """Units of a local model that are run again in the backward."""
+    return [
+        unit
+        for index in model.checkpointed
+        for unit in model.anatomy.units[slice(*model.ranges[index])]
+    ]
 
 
 def stem_of(model: Any) -> List[nn.Module]:

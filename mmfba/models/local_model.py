@@ -2,6 +2,7 @@
 import copy
 import inspect
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -19,13 +20,13 @@ from .auxiliary import MainModel
 from .auxiliary.auxiliary_network import check_num_images
 from .blocks import stage_maker
 from .build_auxiliaries import build_auxiliaries
-from .forwards import other_forwards, stem_of
+from .forwards import other_forwards, recomputed_units, stem_of
 from .main_head_changes import MainHeadChanges
-from .neck_probe import SIZE, Shape
+from .neck_probe import Shape, resized
 from .optim_wrapper import check_lent, check_optim_wrapper
 from .options import LocalLearningOptions
 from .probe_sizes import probe_sizes
-from .taps import check_read, check_taps, check_two_pass, last_readers
+from .taps import check_readers, check_taps, last_readers
 from .unexpected_keys import check_keys
 
 Losses = Dict[str, Any]
@@ -122,7 +123,7 @@ class LocalModel:
         self.checkpointed = options.checkpointed(len(ranges))
         features = self.features(found)
         main, cuts = self.main_model(), [unit.name for unit in ends]
-        self.main_reads = [n for n in main.outputs_read if n is not None]
+        self.outputs_read = main.outputs_read
         taps = options.taps
         if taps is None:
             taps = self.default_taps(main, cuts)
@@ -130,7 +131,12 @@ class LocalModel:
         self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
         self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(
-            self.ownership.cuts,
+            replace(
+                self.ownership.cuts,
+                handed_on=self.anatomy.handed_on(
+                    self.outputs_read, recomputed_units(self)
+                ),
+            ),
             features,
             cuts,
             last_readers(self.local_aux),
@@ -143,10 +149,7 @@ class LocalModel:
             self.check_image_wise()
             for aux in self.local_aux:
                 aux.check_image_wise()
-        if options.timing == 'two_pass':
-            check_two_pass(self.local_aux)
-        if options.taps is not None:
-            check_read(taps, self.learner.bank.read_names)
+        check_readers(options, self.local_aux, self.learner.bank.read_names)
 
     def _probe(self) -> Probe:
         network = self.local_backbone
@@ -166,28 +169,22 @@ class LocalModel:
         return {INPUT: image, **{u.name: u.feature for u in units}}
 
     def cut_network(self) -> Dict[str, Any]:
+        """What :class:`MainModel` says of what is cut."""
         network, units = self.local_backbone, self.anatomy.units
-        blocks = {
-            unit.name: network.get_submodule(unit.runs[0][0])
-            for unit in units
-            if len(unit.runs) == len(unit.runs[0]) == 1
-        }
         return dict(
             backbone=network,
             outputs=self.anatomy.outputs,
-            blocks=blocks,
+            blocks={
+                unit.name: network.get_submodule(unit.end)
+                for unit in units
+                if unit.runs == ((unit.end,),)
+            },
             make_stage=stage_maker(network),
         )
 
     def output_shapes(self) -> List[Shape]:
         """Shapes of the backbone's outputs, for two images of 128 pixels."""
-        factor = SIZE / self._inputs[-1]
-        return [
-            (*shape[:2], *(max(1, int(n * factor)) for n in shape[2:]))
-            if len(shape) == 4
-            else shape
-            for shape in self._outputs
-        ]
+        return resized(self._outputs, self._inputs[-1])
 
     @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(

@@ -90,6 +90,23 @@ def map_shapes(
     ]
 
 
+def resized(shapes: Iterable[Shape], size: int) -> List[Shape]:
+    """Shapes of outputs for images of another size.
+
+    Args:
+        shapes (Iterable[Shape]): Those of maps, (N, C, h, w), or of others,
+            which stay as they are.
+        size (int): Height and width, in pixels, of the images they are of.
+    """
+    factor = SIZE / size
+    return [
+        (*shape[:2], *(max(1, int(n * factor)) for n in shape[2:]))
+        if len(shape) == 4
+        else shape
+        for shape in shapes
+    ]
+
+
 def neck_name(neck: Any) -> str:
     """What to call a neck in a message, from its config."""
     if isinstance(neck, (list, tuple)):

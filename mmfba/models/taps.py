@@ -6,6 +6,7 @@ from typing import Dict, Sequence, Tuple
 from mmfba.local import POOLED
 
 from .auxiliary import AuxiliaryNetwork
+from .options import LocalLearningOptions
 
 
 def check_taps(taps: Sequence[str], names: Sequence[str]) -> None:
@@ -65,39 +66,34 @@ def last_readers(
     return last
 
 
-def check_read(taps: Sequence[str], read: Sequence[str]) -> None:
-    """Refuse a tap that nobody reads.
+def check_readers(
+    options: LocalLearningOptions,
+    auxiliaries: Sequence[AuxiliaryNetwork],
+    read: Sequence[str],
+) -> None:
+    """Refuse taps that nobody reads, and a first pass for nobody.
 
     Args:
-        taps (Sequence[str]): What the user wrote.
-        read (Sequence[str]): Entries with a reader.
+        options (LocalLearningOptions): The model's options.
+        auxiliaries (Sequence[AuxiliaryNetwork]): The auxiliary networks.
+        read (Sequence[str]): Entries of the bank with a reader.
 
     Raises:
-        ValueError: It names the taps.
+        ValueError: It names the taps, or the setting.
     """
-    unread = [tap for tap in taps if tap not in read]
+    nobody = auxiliaries and not any(aux.reads for aux in auxiliaries)
+    if options.timing == 'two_pass' and nobody:
+        raise ValueError(
+            "local_learning.timing='two_pass': a first forward fills the "
+            'bank, but no auxiliary network reads it: leave timing out, or '
+            "let one read it, for example by auxiliary.neck.fusion='add'"
+        )
+    unread = [tap for tap in options.taps or () if tap not in read]
     if unread:
         raise ValueError(
             f'local_learning.taps: nobody reads {unread}: leave them out, or '
             "set auxiliary.neck.fusion or timing='two_pass' so that an "
             'auxiliary network can read them'
-        )
-
-
-def check_two_pass(auxiliaries: Sequence[AuxiliaryNetwork]) -> None:
-    """Refuse a first pass of which nobody reads anything.
-
-    Args:
-        auxiliaries (Sequence[AuxiliaryNetwork]): The auxiliary networks.
-
-    Raises:
-        ValueError: It names the setting.
-    """
-    if auxiliaries and not any(aux.reads for aux in auxiliaries):
-        raise ValueError(
-            "local_learning.timing='two_pass': a first forward fills the "
-            'bank, but no auxiliary network reads it: leave timing out, or '
-            "let one read it, for example by auxiliary.neck.fusion='add'"
         )
 
 

@@ -1,12 +1,17 @@
 # Copyright (c) mmfba authors.
+from weakref import ref
+
 import pytest
 import torch
+from toy_network import Backbone
 from toy_networks import LongSkip, Pyramid, Sometimes, Tokens
 
 from mmfba.local.call import tensors_of
-from mmfba.local.interception import Interception
+from mmfba.local.interception import Cuts, Interception
 from mmfba.local.ownership import find_owners
 from mmfba.local.probe import probe
+from mmfba.local.recompute import recomputing
+from mmfba.local.replacement import replaced
 from mmfba.local.unit_finder import find_units
 
 IMAGES = torch.rand(
@@ -219,3 +224,75 @@ def test_taps_are_handed_on_live_and_before_the_cut():
         (0, True),
         ('body.3', True),
     ]
+
+
+def handed(network, **kwargs):
+    """Outputs and gradients with ``b`` handed on to ``c``."""
+    heard = []
+    cuts = Cuts(handed_on=(('b', 'c'),))
+    with Interception(network, cuts, heard.append, **kwargs):
+        return network(IMAGES)
+
+
+def test_what_is_handed_on_is_not_kept_by_the_network():
+    torch.manual_seed(0)
+    network = Backbone().double()
+    network(IMAGES)[1].square().sum().backward()
+    expected = {n: p.grad.clone() for n, p in network.named_parameters()}
+    plain = network(IMAGES)
+    network.zero_grad()
+    tapped = {}
+    b, c = handed(network, taps=('b',), on_tap=tapped.__setitem__)
+    assert b.shape == plain[0].shape and b.untyped_storage().nbytes() == 8
+    assert c.equal(plain[1]) and tapped['b'].equal(plain[0])
+    c.square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad.equal(expected[name]), name
+    assert network(IMAGES)[0].equal(plain[0])  # nothing of it stays
+
+
+def test_nobody_keeps_what_a_recomputed_unit_was_given():
+    network = Backbone().double()
+    made, alive = [], []
+    anatomy = find_units(probe(network, [32]))
+    network.b.register_forward_hook(lambda m, a, o: made.append(ref(o)))
+    recomputed = anatomy.units[3:]
+    cuts = Cuts(handed_on=anatomy.handed_on(('c',), recomputed))
+
+    def loss(module, args, out):
+        out.sum().backward()
+        alive.append(made[0]() is not None)
+
+    with replaced(recomputing(network, recomputed)):
+        with Interception(network, cuts, None):
+            network.c.register_forward_hook(loss)
+            network(IMAGES)
+    assert alive == [False]
+    assert network.b[0].weight.grad is not None
+
+
+def test_a_network_that_changes_what_is_handed_on():
+    class Scales(Backbone):
+        def forward(self, x):
+            b = self.b(self.a(self.stem(x)))
+            return b, self.c(2 * b)
+
+    with pytest.raises(RuntimeError, match='Scales does not hand its feature'):
+        handed(Scales().double())
+    anatomy = find_units(probe(Scales(), [32]))
+    assert [u.reader for u in anatomy.units] == ['a', 'b', '', '']
+
+
+def test_who_alone_reads_a_unit():
+    readers = {
+        type(n): [u.reader for u in find_units(probe(n, [32])).units]
+        for n in (Backbone(), LongSkip())
+    }
+    assert readers[Backbone] == ['a', 'b', 'c', '']
+    assert '' in readers[LongSkip][:1]  # its stem is read again at the end
+    units = find_units(probe(Backbone(), [32]))
+    assert units.handed_on(('c',), ()) == (('b', 'c'),)
+    assert units.handed_on(('b', 'c'), units.units) == (
+        ('stem', 'a'),
+        ('a', 'b'),
+    )

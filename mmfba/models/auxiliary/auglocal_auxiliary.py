@@ -5,9 +5,9 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from mmfba.local import INPUT, FeatureBank, FeatureSpec
-from mmfba.local.recompute import run_blocks
 from mmfba.registry import MODELS
 
+from ..blocks import forward_blocks
 from .auxiliary_network import AuxiliaryNetwork
 from .heads.classifier import build_classifier
 from .initialization import init_cfg_like
@@ -76,7 +76,7 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
     def loss(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
     ) -> Dict[str, Any]:
-        x = run_blocks(self.blocks, x, self.recompute)
+        x = forward_blocks(self.blocks, x, self.recompute)
         pooled = self.norm(x.mean(dim=(2, 3)))
         return self.head.loss((pooled,), data_samples)
 

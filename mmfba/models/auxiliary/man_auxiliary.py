@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from mmfba.local import FeatureBank, ImageWise
-from mmfba.local.recompute import run_blocks
 from mmfba.registry import MODELS
 
+from ..blocks import forward_blocks
 from .auxiliary_network import AuxiliaryNetwork
 from .unit_spec import UnitSpec
 
@@ -119,7 +119,7 @@ class MANAuxiliary(AuxiliaryNetwork):
     def _ahead(self, x: Tensor) -> Tensor:
         """What the host is given for the feature at the cut."""
         learned, average = (
-            run_blocks([block], x, self.recompute)
+            forward_blocks([block], x, self.recompute)
             for block in (self.learned, self.average)
         )
         if self.scale is None:

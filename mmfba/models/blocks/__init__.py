@@ -4,6 +4,13 @@ SLM, and how its tail restores an image. Any other network has light blocks.
 """
 
 from .image_tail import ImageTail, image_tail
+from .residual import forward_blocks, recomputed_by_path
 from .stage_maker import stage_maker
 
-__all__ = ['ImageTail', 'image_tail', 'stage_maker']
+__all__ = [
+    'ImageTail',
+    'forward_blocks',
+    'image_tail',
+    'recomputed_by_path',
+    'stage_maker',
+]

@@ -129,8 +129,9 @@ class LocalDetection(LocalModel):
         """The main loss, some images at a time from the neck on."""
         loss = ImageWiseHeadLoss(self.bbox_head, samples)
         neck = self.neck if self.with_neck else tuple
+        outputs = zip(self.backbone(images), self.outputs_read)
         return ImageWise(
-            tuple(self.backbone(images)),
+            tuple(out if read else None for out, read in outputs),
             lambda features, rows: loss(neck(features), rows),
         )
 

@@ -4,8 +4,7 @@ from typing import Dict, Sequence, Tuple
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
-from mmfba.local.recompute import run_blocks
-
+from ...blocks import forward_blocks
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 
@@ -67,7 +66,7 @@ class SLM(BaseModule):
         """
         features = {}
         for stage, blocks in self.stages.items():
-            x = run_blocks(blocks, x, self.recompute)
+            x = forward_blocks(blocks, x, self.recompute)
             features[int(stage)] = x
         return features
 
