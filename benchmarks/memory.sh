@@ -21,10 +21,9 @@ measure() {  # name config images height width options -- arms
 }
 
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
-    bp cp stem+checkpoint+chunk fba fba+chunk fba+level+chunk \
+    bp cp stem+checkpoint+chunk fba fba+chunk \
     fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 fba+stem+tuned \
-    fba+stem+tuned+update accum2 fba+chunk+micro2 \
-    fba+stem+chunk+checkpoint2+micro2
+    fba+stem+tuned+update accum2
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
         --shape 800 1344 --arms bp cp fba fba+stem+chunk+checkpoint2 \
@@ -36,7 +35,7 @@ for scale in 2 4; do
         model.generator.upscale_factor=$scale \
         bp checkpoint checkpoint+chunk accum16 fba fba+chunk fba+tuned \
         fba+width25+chunk fba+width25+tuned fba+k16+chunk \
-        fba+k16+width25+chunk fba+k16+width25+chunk+micro4+update
+        fba+k16+width25+chunk
 done
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"

@@ -1,5 +1,5 @@
 # Detection: what the auxiliary networks of the default cost in accuracy, and
-# what those with an SLM, level-matched ones, and other heads do.
+# what those with an SLM and other heads do.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
@@ -11,7 +11,6 @@ arms = {
     ),
     'FBA': dict(),
     'with an SLM': dict(options=[f'{neck}.type=mmfba.SLMFPN']),
-    'level-matched': dict(options=[f'{neck}.type=mmfba.SLMLevel']),
     'heads of one conv': dict(options=[f'{head}.stacked_convs=1']),
     'full heads': dict(
         options=[f'{head}.mode=copy', f'{neck}.out_channels=64']

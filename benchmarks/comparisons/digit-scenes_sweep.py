@@ -1,6 +1,5 @@
 # What the bank does in detection: its timing, its fusion, and SLM, bank or
-# both; and level-matched auxiliary networks. Cuts at the ends of stages, slim
-# heads.
+# both. Cuts at the ends of stages, slim heads.
 #
 # Left out, because they are the same as another arm or train nothing else:
 # - SLM alone with two_pass: the bank is not read, so that is an error.
@@ -40,6 +39,5 @@ arms = {
     'both, causal, stage_tail': dict(
         options=[*both, f'{neck}.mode=stage_tail']
     ),
-    'level-matched': dict(options=[*bank, f'{neck}.type=mmfba.SLMLevel']),
 }
 del local, neck, bank, both, two_pass

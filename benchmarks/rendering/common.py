@@ -52,10 +52,9 @@ def targets_note(result: Dict[str, Any]) -> str:
     if not old or 'retinanet' not in str(configs):
         return ''
     return (
-        'Times of arms with K > 1 are too low, but for level-matched ones: '
-        'each step had the same batch, whose targets they did not assign '
-        'again, as they do in training and as BP did. Their peaks lack what '
-        'assigning takes for a moment.\n'
+        'Times of arms with K > 1 are too low: each step had the same batch, '
+        'whose targets they did not assign again, as they do in training and '
+        'as BP did. Their peaks lack what assigning takes for a moment.\n'
     )
 
 
