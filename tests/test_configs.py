@@ -38,6 +38,7 @@ from tiny_data import (
 
 from mmfba.analysis.benchmark import ArmRun
 from mmfba.datasets import downloaded_dataset
+from mmfba.local_config import complete
 from mmfba.models.build_model import build_model
 
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
@@ -74,6 +75,7 @@ def test_config_parses(path):
         assert method.split('-')[0] == path.parent.name.split('_')[0]
         local = cfg.model.local_learning
         assert local.get('num_modules', int(modules)) == int(modules)
+        complete(cfg)
         assert cfg.optim_wrapper.type == 'mmfba.LocalLearningOptimWrapper'
         assert cfg.default_hooks.feature_bank.type == 'mmfba.FeatureBankHook'
     if cfg.default_scope == 'mmagic':  # its experiments have their own name
@@ -388,6 +390,7 @@ def test_one_iteration_and_one_prediction(path, data, monkeypatch):
     model = build_model(cfg)
     model.init_weights()
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        complete(cfg)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         train, val = (
             Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)

@@ -87,9 +87,11 @@ def profile_arms() -> Dict[str, 'StepProfile']:
     from mmengine.config import Config
 
     from mmfba.analysis.benchmark import ArmRun, measure
+    from mmfba.local_config import complete
 
     def arm_run(config: str) -> ArmRun:
         cfg = Config.fromfile(config)
+        complete(cfg)
         batch_size = cfg.train_dataloader.batch_size
         return ArmRun(cfg, 'fba', batch_size, (128, 128), 'cpu')
 

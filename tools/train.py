@@ -11,6 +11,7 @@ from mmfba.engine.command_line import (
     merge_run_arguments,
     read_config,
 )
+from mmfba.local_config import WRAPPERS, localise
 from mmfba.type_name import type_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 AMP_TYPES = {
     'OptimWrapper': 'AmpOptimWrapper',
-    'mmfba.LocalLearningOptimWrapper': 'mmfba.AmpLocalLearningOptimWrapper',
+    WRAPPERS['OptimWrapper']: WRAPPERS['AmpOptimWrapper'],
 }
 
 
@@ -43,6 +44,13 @@ def parse_args(argv=None) -> argparse.Namespace:
         '--amp',
         action='store_true',
         help='train with automatic mixed precision',
+    )
+    parser.add_argument(
+        '--localise',
+        type=int,
+        metavar='K',
+        help='train the plain model of the config by local learning, cut '
+        'into K modules; model.local_learning has more settings',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -171,6 +179,8 @@ def main(argv=None) -> None:
         trust = args.trust_checkpoint
         with one_line_errors(), checkpoint_loading(trust):
             cfg = read_config(args.config)
+            if args.localise is not None:
+                cfg = localise(cfg, args.localise)
             merge_args(cfg, args)
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))

@@ -7,5 +7,3 @@ model = dict(
         auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=2, tau=0.5),
     ),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

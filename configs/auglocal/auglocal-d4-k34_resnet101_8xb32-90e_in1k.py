@@ -6,5 +6,3 @@ model = dict(
         auxiliary=dict(type='mmfba.AugLocalAuxiliary', depth=4, tau=0.0),
     ),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

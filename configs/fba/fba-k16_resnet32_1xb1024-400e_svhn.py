@@ -3,5 +3,3 @@ model = dict(
     type='mmfba.LocalImageClassifier',
     local_learning=dict(num_modules=16, loss_weight=4.0),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -2,5 +2,3 @@ _base_ = '../bp/yolov1_r50_1xb32-90e_voc07.py'
 model = dict(
     type='mmfba.LocalSingleStageDetector', local_learning=dict(num_modules=17)
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

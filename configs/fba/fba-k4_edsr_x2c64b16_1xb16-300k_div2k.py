@@ -2,5 +2,3 @@ _base_ = '../bp/edsr_x2c64b16_1xb16-300k_div2k.py'
 experiment_name = 'fba-k4_edsr_x2c64b16_1xb16-300k_div2k'
 work_dir = f'./work_dirs/{experiment_name}'
 model = dict(type='mmfba.LocalEditModel', local_learning=dict(num_modules=4))
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -2,5 +2,3 @@ _base_ = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
 model = dict(
     type='mmfba.LocalImageClassifier', local_learning=dict(num_modules=4)
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -2,5 +2,3 @@ _base_ = '../bp/retinanet_r152_fpn_1xb64-90e_coco.py'
 model = dict(
     type='mmfba.LocalSingleStageDetector', local_learning=dict(num_modules=4)
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -3,5 +3,3 @@ model = dict(
     type='mmfba.LocalSingleStageDetector',
     local_learning=dict(partition=['stem', 'layer1.1', 'layer2.0']),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

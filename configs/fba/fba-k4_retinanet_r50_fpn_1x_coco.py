@@ -4,7 +4,4 @@ model = dict(
     backbone=dict(init_cfg=None, frozen_stages=-1, norm_eval=False),
     local_learning=dict(num_modules=4),
 )
-optim_wrapper = dict(
-    type='mmfba.LocalLearningOptimWrapper', clip_grad=dict(max_norm=10)
-)
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))
+optim_wrapper = dict(clip_grad=dict(max_norm=10))

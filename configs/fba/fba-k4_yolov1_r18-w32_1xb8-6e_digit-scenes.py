@@ -2,5 +2,3 @@ _base_ = '../bp/yolov1_r18-w32_1xb8-6e_digit-scenes.py'
 model = dict(
     type='mmfba.LocalSingleStageDetector', local_learning=dict(num_modules=4)
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

@@ -6,5 +6,3 @@ model = dict(
         auxiliary=dict(type='mmfba.InfoProAuxiliary', loss='ce'),
     ),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

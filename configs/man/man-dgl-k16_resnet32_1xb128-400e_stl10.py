@@ -9,5 +9,3 @@ model = dict(
         ),
     ),
 )
-optim_wrapper = dict(type='mmfba.LocalLearningOptimWrapper')
-default_hooks = dict(feature_bank=dict(type='mmfba.FeatureBankHook'))

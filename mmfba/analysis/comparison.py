@@ -11,6 +11,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from mmfba.local_config import complete
+
 from .benchmark import ArmRun, measure
 
 KEYS = ('metric', 'shape', 'arms', 'config', 'options', 'seeds')
@@ -46,6 +48,7 @@ class Arm:
         parser.add_argument('options', nargs='*', action=DictAction)
         options = [*self.options, *self.run_options]
         cfg.merge_from_dict(parser.parse_args(options).options or {})
+        complete(cfg)
         return cfg
 
 

@@ -14,6 +14,8 @@ from typing import Any, Dict, Optional, Sequence
 
 from mmengine.config import Config
 
+from mmfba.local_config import complete
+
 from .environment import describe_environment
 
 _LOADING = threading.Lock()
@@ -107,7 +109,9 @@ def config_hash(config: str, options: Sequence[str] = ()) -> str:
 
 def _config_text(config: str, options: Sequence[str]) -> str:
     with _LOADING:
-        return '\n'.join([Config.fromfile(config).pretty_text, *options])
+        cfg = Config.fromfile(config)
+        complete(cfg)
+        return '\n'.join([cfg.pretty_text, *options])
 
 
 def run_script(

@@ -11,6 +11,8 @@ import inspect
 import os.path as osp
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from mmfba.local_config import complete
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -37,10 +39,11 @@ def read_config(path: str) -> 'Config':
 
 
 def merge_options(cfg: 'Config', options: Optional[Dict[str, Any]]) -> None:
-    """Write ``--cfg-options`` into a config.
+    """Write ``--cfg-options`` into a config, and complete it.
 
     Args:
-        cfg (Config): The config, changed in place.
+        cfg (Config): The config, changed in place. If its model is local it
+            gets what trains it, see :func:`mmfba.local_config.complete`.
         options (dict, optional): The options.
 
     Raises:
@@ -58,6 +61,7 @@ def merge_options(cfg: 'Config', options: Optional[Dict[str, Any]]) -> None:
                 f'{first!r}; did you mean {near[0]!r}?'
             )
     cfg.merge_from_dict(options or {})
+    complete(cfg)
 
 
 def load_config(args: argparse.Namespace) -> 'Config':

@@ -8,31 +8,16 @@ from typing import Any, Dict, Iterator, List
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmfba.local_config import LOCALISABLE, WRAPPERS
 from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.local_classes import plain_name
 from mmfba.type_name import type_name
 
-LOCAL_MODELS = {
-    'mmfba.LocalImageClassifier': 'mmpretrain.ImageClassifier',
-    'mmfba.LocalSingleStageDetector': 'mmdet.SingleStageDetector',
-    'mmfba.LocalEditModel': 'mmagic.BaseEditModel',
+STOCK_TYPES = {
+    **{own: stock for stock, own in WRAPPERS.items()},
+    'mmfba.AtomicCheckpointHook': 'CheckpointHook',
+    'mmfba.LeanSigmoidFocalLoss': 'mmdet.FocalLoss',
 }
-_CHOICES = [f'{own!r} (for {stock})' for own, stock in LOCAL_MODELS.items()]
-LOCALISABLE = (
-    f'set model.type to one of {", ".join(_CHOICES)}; for any '
-    "other, 'mmfba.Local' and its name, such as 'mmfba.LocalFasterRCNN'; "
-    'GANs train plainly'
-)
-"""What to do about a model that does no local learning."""
-STOCK_TYPES = dict(
-    LOCAL_MODELS,
-    **{
-        'mmfba.LocalLearningOptimWrapper': 'OptimWrapper',
-        'mmfba.AmpLocalLearningOptimWrapper': 'AmpOptimWrapper',
-        'mmfba.AtomicCheckpointHook': 'CheckpointHook',
-        'mmfba.LeanSigmoidFocalLoss': 'mmdet.FocalLoss',
-    },
-)
 """Types of mmfba by the stock types that compute the same."""
 _RUNNER_KEYS = tuple(inspect.signature(Runner.__init__).parameters)
 
@@ -51,11 +36,11 @@ def plain_config(cfg: Config) -> Config:
         ValueError: If the model does no local learning.
     """
     kind = type_name(cfg.get('model', {}).get('type'))
-    stock_model = LOCAL_MODELS.get(kind) or plain_name(kind)
+    stock_model = plain_name(kind)
     if stock_model is None:
         raise ValueError(
-            f'model.type={kind!r} does no local learning: choose a config '
-            f'with one of {list(LOCAL_MODELS)}'
+            f'model.type={kind!r} does no local learning: choose a config of '
+            f'a local model, or {LOCALISABLE}'
         )
     cfg = copy.deepcopy(cfg)
     cfg.model.pop('local_learning', None)

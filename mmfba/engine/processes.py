@@ -16,11 +16,11 @@ from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
 
+from mmfba.local_config import is_local
 from mmfba.type_name import type_name
 
 from .build_runner import runner_class
 from .model_wrappers import LocalDistributedDataParallel
-from .plain_config import LOCAL_MODELS
 
 WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
 OURS = 'mmfba.LocalDistributedDataParallel'
@@ -54,14 +54,13 @@ def several_processes(cfg: Config) -> Iterator[None]:
 
 
 def _set_up(cfg: Config) -> None:
-    is_local = type_name(cfg.get('model', {}).get('type')) in LOCAL_MODELS
-    if is_local:
+    if is_local(cfg):
         check_strategy(cfg)
     if cfg.get('launcher', 'none') == 'none':
         return
-    if is_local and cfg.get('model_wrapper_cfg') is None:
+    if is_local(cfg) and cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type=OURS)
-    if is_local:
+    if is_local(cfg):
         kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
         _check_wrapper(kind)
     if not torch.cuda.is_available():

@@ -6,10 +6,9 @@ from typing import Optional
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmfba.local_config import LOCALISABLE
 from mmfba.models.local_model import LocalModel
 from mmfba.models.optim_wrapper import BACKWARDS, SUMMED, own_wrapper_work
-
-from .plain_config import LOCALISABLE
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:

@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from mmfba.local_config import LOCALISABLE
 from mmfba.type_name import type_name
 
 USER_ERRORS = (
@@ -109,8 +110,6 @@ def explain(error: BaseException) -> str:
     scopes = [frame.f_locals for frame in reversed(frames)]
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
     if unexpected and unexpected[1] == 'local_learning':
-        from .plain_config import LOCALISABLE  # it imports the models
-
         cls = next((s['obj_cls'] for s in scopes if 'obj_cls' in s), None)
         return f'model.type={type_name(cls)}: {unexpected[0]}: {LOCALISABLE}'
     if unexpected:
