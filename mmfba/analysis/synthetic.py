@@ -47,7 +47,8 @@ def make_batch(
     elif scope == 'mmagic':
         from mmagic.structures import DataSample
 
-        scale = model.generator.upscale_factor
+        scale = getattr(model, 'scale', None)  # of a local model
+        scale = scale or model.generator.upscale_factor
         size = (shape[0] * scale, shape[1] * scale)
         images = images.abs().clamp(max=1)
         target = _random(rng, (batch_size, 3, *size), device).abs()
@@ -182,12 +183,14 @@ def _detection_sample(
 ) -> Any:
     from mmdet.structures import DetDataSample
 
+    from mmfba.models.auxiliary.heads.box_head import find_num_classes
+
     height, width = shape
     centers = rng.uniform(0.1, 0.9, (NUM_BOXES, 2))
     sizes = rng.uniform(0.05, 0.5, (NUM_BOXES, 2))
     corners = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
     boxes = corners.clip(0, 1) * [width, height, width, height]
-    labels = rng.integers(model.bbox_head.num_classes, size=NUM_BOXES)
+    labels = rng.integers(find_num_classes(model), size=NUM_BOXES)
     return DetDataSample(
         metainfo=dict(
             img_shape=shape, pad_shape=shape, batch_input_shape=shape

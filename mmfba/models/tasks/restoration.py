@@ -41,8 +41,6 @@ class LocalRestoration(LocalModel):
         return {name: f for name, f in every.items() if name not in tail}
 
     def main_model(self) -> MainModel:
-        (output,) = self._outputs
-        scale = output[-1] // self._inputs[-1]
         network = self.cut_network()
         return MainModel(
             **network,
@@ -51,8 +49,14 @@ class LocalRestoration(LocalModel):
             neck=None,
             head={},
             head_module=self.pixel_loss,
-            tail=image_tail(self.generator, scale, output[1]),
+            tail=image_tail(self.generator, self.scale, self._outputs[0][1]),
         )
+
+    @property
+    def scale(self) -> int:
+        """int: How many times as high its images are as its inputs."""
+        (output,) = self._outputs
+        return output[-1] // self._inputs[-1]
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
         return [self.anatomy.units[0].name] if cuts else []

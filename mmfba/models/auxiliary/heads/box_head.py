@@ -59,7 +59,7 @@ def BoxHead(
     return spec.main.registry.build(
         dict(
             type='FCOSHead',
-            num_classes=num_classes or _num_classes(spec.main.head_module),
+            num_classes=num_classes or find_num_classes(spec.main.head_module),
             in_channels=in_channels,
             feat_channels=in_channels,
             stacked_convs=stacked_convs,
@@ -73,7 +73,7 @@ def BoxHead(
     )
 
 
-def _num_classes(head: nn.Module) -> int:
+def find_num_classes(head: nn.Module) -> int:
     """The most classes that a part of a detector's head tells apart."""
     found = [
         module.num_classes

@@ -1,0 +1,9 @@
+# A detector on a transformer: BP and FBA.
+metric = 'coco/bbox_mAP'
+shape = (128, 128)
+name = 'retinanet_swin-w32_fpn_1xb8-6e_digit-scenes'
+arms = {
+    'BP': dict(config=f'configs/bp/{name}.py'),
+    'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+}
+del name

@@ -1,0 +1,4 @@
+_base_ = '../bp/swinir-light_x2_1xb16-2k_photographs.py'
+experiment_name = 'fba-k4_swinir-light_x2_1xb16-2k_photographs'
+work_dir = f'./work_dirs/{experiment_name}'
+model = dict(type='mmfba.LocalEditModel', local_learning=dict(num_modules=4))
