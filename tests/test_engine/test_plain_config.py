@@ -96,7 +96,7 @@ def test_what_belongs_to_local_learning_goes():
     'cfg', [dict(), dict(model=dict(type='RetinaNet'))], ids=str
 )
 def test_refuses_a_plain_model(cfg):
-    with pytest.raises(ValueError, match="'mmfba.LocalImageClassifier'"):
+    with pytest.raises(ValueError, match="'mmfba.Local' and the name"):
         plain_config(Config(cfg))
 
 

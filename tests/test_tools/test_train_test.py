@@ -84,6 +84,19 @@ def test_editing(tmp_path):
     assert sets <= written.keys() and written.items() <= logged.items()
 
 
+def test_a_stock_config_is_localised(tmp_path):
+    write_coco(tmp_path / 'data/coco')
+    (tmp_path / 'det.py').write_text(DETECTION)
+    out = run_tool(tmp_path, 'train.py det.py --localise 3')
+    assert 'LocalLearningOptimWrapper' in out and 'aux1/cls' in out
+    weights = torch.load(
+        tmp_path / 'work_dirs/det/epoch_1.pth', weights_only=True
+    )
+    cuts = weights['local_learning']['cuts']
+    assert len(cuts) == 2
+    assert any(k.startswith('local_aux.1.') for k in weights['state_dict'])
+
+
 @pytest.fixture(autouse=True)
 def _local_rank(monkeypatch):
     # The tools set it where it is missing.
