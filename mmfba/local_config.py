@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 LOCAL = 'mmfba.Local'
+HOOK = 'mmfba.FeatureBankHook'
 WRAPPERS = {
     'OptimWrapper': 'mmfba.LocalLearningOptimWrapper',
     'AmpOptimWrapper': 'mmfba.AmpLocalLearningOptimWrapper',
@@ -46,7 +47,7 @@ def localise(cfg: 'Config', num_modules: int = 4, **options: Any) -> 'Config':
         the plain one, and what trains it.
 
     Raises:
-        ValueError: If the model learns locally already.
+        ValueError: If the config has no model, or one that learns locally.
 
     Examples:
         >>> cfg = mmengine.hub.get_config(
@@ -58,6 +59,8 @@ def localise(cfg: 'Config', num_modules: int = 4, **options: Any) -> 'Config':
             f'model.type={type_name(cfg.model.type)!r} learns locally '
             f'already: set model.local_learning.num_modules={num_modules}'
         )
+    if not (cfg.get('model') or {}).get('type'):
+        raise ValueError('the config has no model.type that could be cut')
     cfg = copy.deepcopy(cfg)
     name = type_name(cfg.model.get('type')).rpartition('.')[2]
     cfg.model.type = LOCAL + name
@@ -69,8 +72,9 @@ def localise(cfg: 'Config', num_modules: int = 4, **options: Any) -> 'Config':
 def complete(cfg: 'Config') -> None:
     """Give a local model what trains it and what logs it.
 
-    A stock optimizer wrapper becomes ours of the same kind, and the feature
-    bank its hook, where the config says nothing else.
+    A stock optimizer wrapper becomes ours of the same kind, and
+    ``FeatureBankHook`` is added to ``default_hooks`` if it is missing; with
+    ``default_hooks.feature_bank=None`` there is none.
 
     Args:
         cfg (Config): The config, changed in place if its model is local.
@@ -85,6 +89,8 @@ def complete(cfg: 'Config') -> None:
             wrapper.type = WRAPPERS[kind]
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
-    cfg.default_hooks.setdefault(
-        'feature_bank', dict(type='mmfba.FeatureBankHook')
-    )
+    hooks = [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or ())]
+    if cfg.default_hooks.get('feature_bank', HOOK) is None:
+        del cfg.default_hooks['feature_bank']  # the Runner knows no None
+    elif all(type_name((hook or {}).get('type')) != HOOK for hook in hooks):
+        cfg.default_hooks.feature_bank = dict(type=HOOK)

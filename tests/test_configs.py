@@ -464,9 +464,10 @@ def test_train_resume_and_test_on_tiny_data(name, tmp_path):
         strict=True,
     )
 
-    if 'retinanet' in name:  # mmdet's own tool runs it too, unchanged
+    if 'retinanet' in name:  # mmdet's own tool runs it, too
         stock_tool = Path(mmdet.__file__).parent / '.mim/tools/train.py'
         stock = command.replace('train.py', str(stock_tool), 1)
+        stock += ' optim_wrapper.type=mmfba.LocalLearningOptimWrapper'
         out = run_tool(tmp_path, stock.format(3) + ' --resume')
         assert 'resumed epoch: 2, iter: 4' in out
 
@@ -553,6 +554,7 @@ def test_x4_starts_from_the_x2_network(tmp_path, monkeypatch):
     torch.save(dict(state_dict=x2.state_dict()), path)
 
     DefaultScope._instance_dict.clear()
+    complete(cfg)
     runner = Runner.from_cfg(cfg)
     runner.train()
     upsampler, taken = [], x2.generator.state_dict()

@@ -79,6 +79,19 @@ def test_a_hook_of_the_config_stays():
     assert cfg.default_hooks.feature_bank == hook
 
 
+def test_the_hook_is_there_once_or_not_at_all():
+    model = dict(type='mmfba.LocalRetinaNet')
+    hook = dict(type='mmfba.FeatureBankHook')
+    cfg = Config(dict(model=model, custom_hooks=[hook]))
+    complete(cfg)
+    assert cfg.default_hooks == dict()
+    cfg = Config(dict(model=model, default_hooks=dict(feature_bank=None)))
+    complete(cfg)
+    assert cfg.default_hooks == dict()
+    with pytest.raises(ValueError, match='no model.type'):
+        mmfba.localise(Config(dict()))
+
+
 def test_a_plain_config_stays():
     cfg = Config(dict(model=dict(type='RetinaNet'), optim_wrapper=dict()))
     complete(cfg)

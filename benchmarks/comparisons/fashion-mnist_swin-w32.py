@@ -2,5 +2,7 @@
 _base_ = './_base_/fashion-mnist_10k.py'
 arms = {
     'BP': dict(config='configs/bp/swin-w32_1xb128-2e_fashion-mnist.py'),
-    'FBA': dict(config='configs/fba/fba-k4_swin-w32_1xb128-2e_fashion-mnist.py'),
+    'FBA': dict(
+        config='configs/fba/fba-k4_swin-w32_1xb128-2e_fashion-mnist.py'
+    ),
 }

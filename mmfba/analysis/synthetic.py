@@ -2,7 +2,7 @@
 """Random batches of any size, and targets on the meta device."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Tuple
@@ -13,6 +13,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from .meta_rois import meta_rois
 
 NUM_BOXES = 10
 """Boxes in each random image of a detection batch."""
@@ -98,7 +100,9 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         head._get_targets_single = partial(_shapes_of_targets, head)
     try:
         # torch 2.1's checkpointing looks for a module named as the device.
-        with _ReadOnes(), patch.object(torch, 'meta', torch.cpu, create=True):
+        rois = meta_rois(model) if heads else nullcontext()
+        meta = patch.object(torch, 'meta', torch.cpu, create=True)
+        with rois, _ReadOnes(), meta:
             yield
     finally:
         for head in heads:
@@ -106,11 +110,12 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
 
 
 def _needs_values(head: nn.Module) -> bool:
-    """Whether a head's assignment must be replaced; FCOS's runs as it is."""
-    from mmdet.models import AnchorHead, FCOSHead
+    """Whether a head's assignment must be replaced; those of FCOS and of RoIs
+    run as they are."""
+    from mmdet.models import AnchorHead, BBoxHead, FCOSHead
 
     own = type(head)._get_targets_single
-    if own is FCOSHead._get_targets_single:
+    if own in (FCOSHead._get_targets_single, BBoxHead._get_targets_single):
         return False
     if own is not AnchorHead._get_targets_single:
         raise ValueError(

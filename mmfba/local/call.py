@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 from torch import Tensor, nn
 
@@ -16,7 +16,10 @@ class Call:
         exit (int): Autograd's sequence number when it returned: nodes made
             before are smaller.
         inputs (tuple[Tensor]): The tensors that it was given.
+        given (Tensor, optional): Its first argument, if that is a tensor.
+        given_version (int): Of that, when it was given.
         outputs (tuple[Tensor]): The tensors that it returned.
+        returned (Tensor, optional): What it returned, if that is a tensor.
         nodes (tuple): The nodes of the autograd graph that made them.
         versions (tuple[int]): Of the tensors, when it returned.
         grids (list[tuple[int, int]]): Pairs of integers among its arguments
@@ -28,20 +31,23 @@ class Call:
     children: List['Call'] = field(default_factory=list)
     exit: int = -1
     inputs: Tuple[Tensor, ...] = ()
+    given: Optional[Tensor] = None
+    given_version: int = 0
     outputs: Tuple[Tensor, ...] = ()
+    returned: Optional[Tensor] = None
     nodes: Tuple[Any, ...] = ()
     versions: Tuple[int, ...] = ()
     grids: List[Tuple[int, int]] = field(default_factory=list)
 
     def follows(self, other: 'Call') -> bool:
-        """Whether it read what another call returned, and nothing else."""
-        inputs, outputs = self.inputs, other.outputs
-        return len(inputs) == len(outputs) == 1 and inputs[0] is outputs[0]
-
-    @property
-    def parameters(self) -> List[nn.Parameter]:
-        """list[nn.Parameter]: Of the module."""
-        return list(self.module.parameters())
+        """Whether it was given what another call returned, as that returned
+        it, and no other tensor."""
+        return (
+            len(self.inputs) == 1
+            and self.given is not None
+            and self.given is other.returned
+            and self.given_version == other.versions[0]
+        )
 
     def walk(self) -> Iterator['Call']:
         """Yield this call and all inside, each after those inside it."""

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import Dict, List
+from typing import Dict, List, Tuple
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -10,15 +11,18 @@ class Edges:
     """Leaves that stand for tensors which run past a cut.
 
     What follows reads a leaf, which a cut can close: after it the leaf
-    requires no gradient. The gradients of a leaf are summed, and go on to
-    what made it when the backward that reached it is at its end, those of
-    the latest leaf first: whatever reads an earlier one has run by then.
+    requires no gradient. When a backward has ended, the summed gradient of
+    each leaf that it reached goes on to the tensor that the leaf stands for,
+    those of the latest leaf first. This takes graphs that meet in leaves and
+    parameters alone, see :func:`mmfba.local.ownership.find_owners`.
     """
 
     def __init__(self) -> None:
-        self._leaves: List[Tensor] = []
-        self._grads: Dict[int, Tensor] = {}
-        self._handing_on = False
+        # Weakly: a leaf holds its hooks, and they hold this.
+        self._leaves: List[ref] = []
+        self._num_closed = 0
+        self._grads: Dict[int, Tuple[Tensor, Tensor]] = {}
+        self._passing_back = False
 
     def leaf(self, tensor: Tensor) -> Tensor:
         """A leaf in place of a tensor of the graph, with the same values.
@@ -33,40 +37,44 @@ class Edges:
         leaf.made_of = tensor
         index = len(self._leaves)
         leaf.register_post_accumulate_grad_hook(partial(self._take, index))
-        leaf.register_hook(partial(self._reached_closed, index))
-        self._leaves.append(leaf)
+        leaf.register_hook(partial(self._reached_closed, index, tensor))
+        self._leaves.append(ref(leaf))
         return leaf
 
     def close(self) -> None:
         """Let no gradient reach the leaves made until now by what follows."""
-        for leaf in self._leaves:
-            leaf.requires_grad_(False)
+        for leaf in (leaf() for leaf in self._leaves):
+            if leaf is not None:
+                leaf.requires_grad_(False)
+        self._num_closed = len(self._leaves)
 
     def _take(self, index: int, leaf: Tensor) -> None:
         # Taken when it is complete, a gradient is not copied.
         grad, leaf.grad = leaf.grad, None
         if grad is not None:
-            self._reached(index, grad)
+            self._reached(index, leaf.made_of, grad)
 
-    def _reached_closed(self, index: int, grad: Tensor) -> None:
+    def _reached_closed(
+        self, index: int, made_of: Tensor, grad: Tensor
+    ) -> None:
         # As with summed losses, whose backward comes after the closing.
-        if not self._leaves[index].requires_grad:
-            self._reached(index, grad)
+        if index < self._num_closed:
+            self._reached(index, made_of, grad)
 
-    def _reached(self, index: int, grad: Tensor) -> None:
-        if not self._grads and not self._handing_on:
+    def _reached(self, index: int, made_of: Tensor, grad: Tensor) -> None:
+        if not self._grads and not self._passing_back:
             engine = torch.autograd.Variable._execution_engine
-            engine.queue_callback(self._hand_on)
-        known = self._grads.get(index)
-        self._grads[index] = grad if known is None else known + grad
+            engine.queue_callback(self._pass_back)
+        if index in self._grads:
+            grad = self._grads[index][1] + grad
+        self._grads[index] = made_of, grad
 
-    def _hand_on(self) -> None:
-        self._handing_on = True
+    def _pass_back(self) -> None:
+        self._passing_back = True
         try:
             while self._grads:
-                index = max(self._grads)
-                grad = self._grads.pop(index)
-                self._leaves[index].made_of.backward(grad)
+                made_of, grad = self._grads.pop(max(self._grads))
+                made_of.backward(grad)
         finally:
-            self._handing_on = False
+            self._passing_back = False
             self._grads.clear()

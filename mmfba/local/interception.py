@@ -1,4 +1,5 @@
 # Copyright (c) mmfba authors.
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ class Cuts:
             detached and learn from the main loss.
         closed (tuple[int]): Which of the network's outputs, counted flat,
             were made before the last cut.
-        handed_on (tuple[tuple[str, str]]): Modules whose output goes past the
+        bypasses (tuple[tuple[str, str]]): Modules whose output goes past the
             network's own code, to the module that alone reads it, since that
             code would keep it for longer than is needed.
     """
@@ -35,7 +36,7 @@ class Cuts:
     skips: Tuple[str, ...] = ()
     aside: Tuple[str, ...] = ()
     closed: Tuple[int, ...] = ()
-    handed_on: Tuple[Tuple[str, str], ...] = ()
+    bypasses: Tuple[Tuple[str, str], ...] = ()
 
 
 class Interception:
@@ -43,7 +44,7 @@ class Interception:
 
     What follows a cut sees data without a graph: the output of the cut's
     module, whatever runs past it, and the network's outputs that were made
-    before the last cut. No hook outlives the context.
+    before the last cut. The modules' hooks end with the context.
 
     Args:
         network (nn.Module): The backbone, or the generator of an editor.
@@ -74,6 +75,12 @@ class Interception:
         self._calls = 0
 
     def __enter__(self) -> 'Interception':
+        with self._hooks:  # they go if one cannot be set
+            self._set_hooks()
+            self._hooks = self._hooks.pop_all()
+        return self
+
+    def _set_hooks(self) -> None:
         modules: Dict[str, nn.Module] = dict(self.network.named_modules())
         self._add(self.network.register_forward_pre_hook(self._begin))
         for name in self.cuts.aside:
@@ -84,13 +91,12 @@ class Interception:
             self._add(modules[name].register_forward_hook(self._tap(name)))
         for index, name in enumerate(self.cuts.ends):
             self._add(modules[name].register_forward_hook(self._cut(index)))
-        for name, reader in self.cuts.handed_on:
+        for name, reader in self.cuts.bypasses:
             self._add(modules[name].register_forward_hook(self._hold))
             reads = modules[reader]
-            forward = partial(self._hand_on, reads.forward)
+            forward = partial(self._take_held, reads.forward)
             self._hooks.enter_context(replaced({reads: forward}))
         self._add(self.network.register_forward_hook(self._end))
-        return self
 
     def _add(self, handle: Any) -> None:
         self._hooks.callback(handle.remove)
@@ -124,22 +130,26 @@ class Interception:
 
     def _hold(self, module: nn.Module, args: Any, out: Tensor) -> Tensor:
         """Give the network something of the same shape, without memory."""
-        stand_in = out.new_empty(()).expand(out.shape)
+        # Whoever reads its values after all gets a loss that is not finite.
+        stand_in = out.new_full((), math.nan).expand(out.shape)
         self._held.append((stand_in, out))
         return stand_in
 
-    def _hand_on(
+    def _take_held(
         self, forward: Callable, x: Tensor, *args: Any, **kwargs: Any
     ) -> Any:
         """Give the only reader what was held."""
-        stand_in, out = self._held.pop()
+        stand_in, out = self._held.pop() if self._held else (None, None)
         if x is not stand_in:
-            raise RuntimeError(
-                f'{type(self.network).__name__} does not hand its feature of '
-                f'shape {tuple(out.shape)} on as it did when it was built: '
-                'local_learning.num_modules=1 trains it'
-            )
+            self._refuse_other_order()
         return forward(out, *args, **kwargs)
+
+    def _refuse_other_order(self) -> None:
+        raise RuntimeError(
+            f'{type(self.network).__name__} does not hand its features from '
+            'module to module as it did when it was built: '
+            'local_learning.num_modules=1, without checkpoint, trains it'
+        )
 
     def _cut(self, index: int) -> Callable:
         def hook(module: nn.Module, args: Any, out: Any) -> Any:
@@ -168,6 +178,8 @@ class Interception:
             )
 
     def _end(self, network: nn.Module, args: Any, out: Any) -> Any:
+        if self._held:
+            self._refuse_other_order()
         if self._done < len(self.cuts.ends):
             raise RuntimeError(
                 f'The unit {self.cuts.ends[self._done]!r}, after which the '

@@ -1,30 +1,50 @@
 # Copyright (c) mmfba authors.
-from typing import Dict, Sequence, Set
+from typing import Any, Dict, Sequence, Set, Tuple
 
 from torch import Tensor
+
+
+def graph_of(*roots: Tensor) -> Tuple[Set[Any], Set[Tensor]]:
+    """The autograd graph that tensors were computed by.
+
+    Args:
+        *roots (Tensor): The tensors.
+
+    Returns:
+        tuple[set, set[Tensor]]: Its nodes, and the leaf tensors that a
+        backward would reach.
+    """
+    nodes: Set[Any] = set()
+    leaves: Set[Tensor] = set()
+    todo = [root.grad_fn for root in roots]
+    while todo:
+        node = todo.pop()
+        if node is None or node in nodes:
+            continue
+        if hasattr(node, 'variable'):
+            leaves.add(node.variable)
+        else:
+            nodes.add(node)
+            todo.extend(following for following, _ in node.next_functions)
+    return nodes, leaves
 
 
 def graph_leaves(*roots: Tensor) -> Set[Tensor]:
     """Leaf tensors that a backward from ``roots`` would reach.
 
-    A leaf that hands its gradient on names what it stands for as ``made_of``.
+    A leaf that passes its gradient back names what it stands for as
+    ``made_of``.
     """
-    leaves: Set[Tensor] = set()
-    sources = [getattr(root, 'made_of', root) for root in roots]
-    nodes, seen = [source.grad_fn for source in sources], set()
-    while nodes:
-        node = nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, 'variable'):
-            source = getattr(node.variable, 'made_of', None)
-            if source is None:
-                leaves.add(node.variable)
-            else:
-                nodes.append(source.grad_fn)
-        nodes.extend(following for following, _ in node.next_functions)
-    return leaves
+    found: Set[Tensor] = set()
+    todo = {getattr(root, 'made_of', root) for root in roots}
+    done: Set[Tensor] = set()
+    while todo:
+        done |= todo
+        _, leaves = graph_of(*todo)
+        edges = {leaf for leaf in leaves if hasattr(leaf, 'made_of')}
+        found |= leaves - edges
+        todo = {edge.made_of for edge in edges} - done
+    return found
 
 
 def check_isolation(

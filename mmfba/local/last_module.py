@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """The last local module alone, for some images at a time."""
 
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Callable, Dict, Sequence
 
@@ -41,30 +42,27 @@ def run_to_last_cut(
     made: Dict[nn.Module, Any] = {}
 
     def keep(name: str, module: nn.Module, args: Any, out: Any) -> None:
-        if name not in crossing:
-            out = tree_map_only(
-                Tensor, partial(torch.empty_like, device='meta'), out
-            )
-        made[module] = out
-        if name == modules[-1]:
-            raise _Reached
+        # One of them may be made inside the module.
+        crosses = any(f'{n}.'.startswith(f'{name}.') for n in crossing)
+        keeps = Tensor.detach if crosses else _shape_of
+        made[module] = tree_map_only(Tensor, keeps, out)
 
-    hooks = [
-        network.get_submodule(name).register_forward_hook(partial(keep, name))
-        for name in modules
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name in modules:
+            # Before all others, which may hand something else on.
+            hook = network.get_submodule(name).register_forward_hook(
+                partial(keep, name), prepend=True
+            )
+            hooks.callback(hook.remove)
         if modules:
-            network(images)
-    except _Reached:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
+            last = network.get_submodule(modules[-1])
+            hooks.callback(last.register_forward_hook(_stop).remove)
+            with suppress(_Reached):
+                network(images)
 
     def rest(images: Tensor, rows: slice) -> Any:
         def part(tensor: Tensor) -> Tensor:
-            if tensor.is_meta:
+            if tensor.is_meta:  # the images may be, too
                 return torch.zeros_like(tensor[rows], device=images.device)
             return tensor[rows]
 
@@ -76,6 +74,14 @@ def run_to_last_cut(
             return network(images)
 
     return rest
+
+
+def _stop(*_: Any) -> None:
+    raise _Reached
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, device='meta')
 
 
 def _returns(value: Any, *args: Any, **kwargs: Any) -> Any:

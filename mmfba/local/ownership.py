@@ -3,13 +3,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import FrozenSet, List, Sequence, Set, Tuple
+from typing import Any, FrozenSet, List, Sequence, Set, Tuple
 
 from torch import Tensor
 
 from .call import tensors_of
 from .interception import Cuts, Interception
-from .isolation import graph_leaves
+from .isolation import graph_leaves, graph_of
 from .probe import Probe
 from .units import Unit
 
@@ -70,12 +70,37 @@ def _run_cut(
     """What each local loss would reach, and the network's live outputs."""
     reached: List[Set[Tensor]] = []
     parameters = set(probe.network.parameters())
+    seen: Set[Any] = set()
 
     def on_cut(index: int, out: object) -> None:
-        reached.append(graph_leaves(*tensors_of(out)) & parameters)
+        roots = list(tensors_of(out))
+        reached.append(graph_leaves(*roots) & parameters)
+        _check_meetings(cuts.ends[index], roots, seen)
 
     with Interception(probe.network, replace(cuts, closed=()), on_cut):
         return reached, probe.run()
+
+
+def _check_meetings(end: str, roots: Sequence[Tensor], seen: Set[Any]) -> None:
+    """Refuse a graph that a backward would pass twice.
+
+    Gradients of a leaf go on to what it stands for when the backward that
+    reached it has ended.
+    """
+    todo = [[getattr(root, 'made_of', root) for root in roots]]
+    edges: Set[Tensor] = set()
+    while todo:
+        nodes, leaves = graph_of(*todo.pop())
+        if nodes & seen:
+            raise ValueError(
+                f'partition: what runs past the cut after {end!r} was '
+                'computed beside the cut module, of the same features: '
+                'choose other cuts'
+            )
+        seen |= nodes
+        new = {leaf for leaf in leaves - edges if hasattr(leaf, 'made_of')}
+        edges |= new
+        todo += [[leaf.made_of] for leaf in new]
 
 
 def _check(

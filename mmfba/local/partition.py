@@ -56,15 +56,31 @@ def partition_by_stage(
     Raises:
         ValueError: If there are fewer trained stages than modules.
     """
-    ends = [
+    ends = stage_ends(units, first)
+    _check_num_modules(num_modules, len(ends), 'trained stages')
+    return _ranges(first, _spread(ends, num_modules))
+
+
+def stage_ends(units: Sequence[Unit], first: int = 0) -> List[int]:
+    """Stops of modules that end with a stage.
+
+    Args:
+        units (Sequence[Unit]): Units of the network.
+        first (int): Index of the first trained unit. Defaults to 0.
+
+    Returns:
+        list[int]: The network's end included.
+    """
+    last = len(units) - 1
+    return [
         i + 1
         for i, unit in enumerate(units)
         if i >= first
-        and unit.stage > 0
-        and (i + 1 == len(units) or units[i + 1].stage != unit.stage)
+        and (
+            i == last
+            or (unit.cuttable and 0 < unit.stage != units[i + 1].stage)
+        )
     ]
-    _check_num_modules(num_modules, len(ends), 'trained stages')
-    return _ranges(first, _spread(ends, num_modules))
 
 
 def partition_by_cuts(

@@ -74,7 +74,7 @@ def merge(probe: Probe, calls: Sequence[Call]) -> List[Piece]:
         short = any(spans[node] < LONG for node in skips)
         piece = Piece([call], call, skips, any(call.nodes) and not short)
         if not merged:
-            if call.parameters:
+            if any(True for _ in call.module.parameters()):
                 merged.append(piece)
             continue
         last, inert = merged[-1], is_inert(call.module)

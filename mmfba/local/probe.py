@@ -65,6 +65,8 @@ class Probe:
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self._names[module], module)
         call.inputs = tuple(tensors_of((args, kwargs)))
+        if args and isinstance(args[0], Tensor):
+            call.given, call.given_version = args[0], args[0]._version
         call.grids = list(pairs_in((args, kwargs)))
         self._counts[module] += 1
         self._open[-1].children.append(call)
@@ -74,6 +76,7 @@ class Probe:
         call = self._open.pop()
         call.exit = torch._C._autograd._get_sequence_nr()
         call.outputs = tuple(tensors_of(out))
+        call.returned = out if isinstance(out, Tensor) else None
         call.nodes = tuple(t.grad_fn for t in call.outputs)
         call.versions = tuple(t._version for t in call.outputs)
         call.grids += list(pairs_in(out))
@@ -96,8 +99,14 @@ class Probe:
                     last_use[source] = max(use, last_use.get(source, use))
                 todo.append(source)
         self._nodes = list(last_use)
-        self._made = torch.tensor([n._sequence_nr() for n in self._nodes])
-        self._used = torch.tensor([last_use[n] for n in self._nodes])
+        # A default device may have no values.
+        self._made, self._used = (
+            torch.tensor(numbers, device='cpu')
+            for numbers in (
+                [n._sequence_nr() for n in self._nodes],
+                [last_use[n] for n in self._nodes],
+            )
+        )
 
     @property
     def size(self) -> Tuple[int, int]:

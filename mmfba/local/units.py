@@ -25,8 +25,9 @@ class Unit:
         feature (FeatureSpec): What is known of its output.
         skips (tuple[str]): Modules whose output runs past the unit's end, to
             be read later. Defaults to ().
-        reader (str): The module of the network that alone reads its output,
-            as it is; '' if there is no such. Defaults to ''.
+        reader (str): The module that is given its output, a tensor, as it is,
+            while nothing else reads it; '' if there is no such. Defaults to
+            ''.
         cuttable (bool): Whether a cut may fall after it. Defaults to True.
         tail (bool): Whether it comes behind the last block, as the upsampler
             of super-resolution. Defaults to False.
@@ -79,14 +80,14 @@ class Anatomy:
         """dict[str, FeatureSpec]: The units' outputs by name."""
         return {unit.name: unit.feature for unit in self.units}
 
-    def handed_on(
+    def bypasses(
         self, outputs_read: Sequence[Optional[str]], recomputed: Sequence[Unit]
     ) -> Tuple[Tuple[str, str], ...]:
-        """What the network should not keep though it would.
+        """What the network would keep for longer than is needed.
 
-        It keeps an output until it ends, though nobody outside may read it,
-        and what it hands to a module until that returns, though the module
-        may run its backward.
+        It keeps its outputs until it ends, also those that nobody reads, and
+        the input of a module until the module returns, also if that has its
+        backward run by then.
 
         Args:
             outputs_read (Sequence[str, optional]): As ``outputs``; None for
@@ -99,10 +100,10 @@ class Anatomy:
         """
         return tuple(
             (unit.end, unit.reader)
-            for unit in self.units
+            for unit, following in zip(self.units, self.units[1:])
             if unit.reader
             and unit.name not in outputs_read
-            and (unit.name in self.outputs or unit in recomputed)
+            and (unit.name in self.outputs or following in recomputed)
         )
 
     def trained_in(self, network: nn.Module) -> 'Anatomy':

@@ -133,7 +133,7 @@ class LocalModel:
         self.learner = LocalLearner(
             replace(
                 self.ownership.cuts,
-                handed_on=self.anatomy.handed_on(
+                bypasses=self.anatomy.bypasses(
                     self.outputs_read, recomputed_units(self)
                 ),
             ),

@@ -13,7 +13,7 @@ from mmfba.local import (
     partition_uniform,
 )
 from mmfba.local.learner import BACKWARDS, TIMINGS
-from mmfba.local.partition import Ranges
+from mmfba.local.partition import Ranges, stage_ends
 from mmfba.local.units import Anatomy
 from mmfba.registry import TASK_UTILS
 from mmfba.type_name import type_name
@@ -170,8 +170,8 @@ class LocalLearningOptions:
             return ranges
         count, partition = self.wanted_modules, self.partition
         if partition is None:
-            stages = {u.stage for u in units[first:] if u.stage > 0}
-            partition = 'stage' if count == len(stages) else 'uniform'
+            by_stage = count == len(stage_ends(units, first))
+            partition = 'stage' if by_stage else 'uniform'
         return PARTITIONS[partition](units, count, first)
 
     def checkpointed(self, num_modules: int) -> List[int]:

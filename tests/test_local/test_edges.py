@@ -1,4 +1,7 @@
 # Copyright (c) mmfba authors.
+import gc
+from weakref import ref
+
 import pytest
 import torch
 
@@ -48,3 +51,19 @@ def test_two_backwards_before_the_closing():
 def test_what_needs_no_gradient_is_no_edge():
     tensor = torch.ones(2)
     assert Edges().leaf(tensor) is tensor
+
+
+def test_nothing_outlives_the_step():
+    alive = []
+    for closed in (True, False):
+        weight = torch.ones(3, requires_grad=True)
+        edges = Edges()
+        leaf = edges.leaf(2 * weight)
+        alive += [ref(leaf), ref(edges)]
+        if closed:
+            edges.close()
+        else:
+            leaf.sum().backward()
+        del leaf, edges
+    gc.collect()
+    assert [r() for r in alive] == [None] * 4

@@ -3,8 +3,9 @@ from weakref import ref
 
 import pytest
 import torch
+from torch import nn
 from toy_network import Backbone
-from toy_networks import LongSkip, Pyramid, Sometimes, Tokens
+from toy_networks import Block, LongSkip, Pyramid, Sometimes, Tokens
 
 from mmfba.local.call import tensors_of
 from mmfba.local.interception import Cuts, Interception
@@ -206,7 +207,7 @@ def test_a_network_that_runs_twice():
             network(IMAGES)
 
 
-def test_taps_are_handed_on_live_and_before_the_cut():
+def test_taps_are_bypasses_live_and_before_the_cut():
     network = LongSkip().double()
     cuts, heard = cut(network, ['body.1']).cuts, []
     taps = ('body.0', 'body.1', 'body.3')
@@ -229,12 +230,12 @@ def test_taps_are_handed_on_live_and_before_the_cut():
 def handed(network, **kwargs):
     """Outputs and gradients with ``b`` handed on to ``c``."""
     heard = []
-    cuts = Cuts(handed_on=(('b', 'c'),))
+    cuts = Cuts(bypasses=(('b', 'c'),))
     with Interception(network, cuts, heard.append, **kwargs):
         return network(IMAGES)
 
 
-def test_what_is_handed_on_is_not_kept_by_the_network():
+def test_what_is_bypasses_is_not_kept_by_the_network():
     torch.manual_seed(0)
     network = Backbone().double()
     network(IMAGES)[1].square().sum().backward()
@@ -257,7 +258,7 @@ def test_nobody_keeps_what_a_recomputed_unit_was_given():
     anatomy = find_units(probe(network, [32]))
     network.b.register_forward_hook(lambda m, a, o: made.append(ref(o)))
     recomputed = anatomy.units[3:]
-    cuts = Cuts(handed_on=anatomy.handed_on(('c',), recomputed))
+    cuts = Cuts(bypasses=anatomy.bypasses(('c',), recomputed))
 
     def loss(module, args, out):
         out.sum().backward()
@@ -271,13 +272,13 @@ def test_nobody_keeps_what_a_recomputed_unit_was_given():
     assert network.b[0].weight.grad is not None
 
 
-def test_a_network_that_changes_what_is_handed_on():
+def test_a_network_that_changes_what_is_bypasses():
     class Scales(Backbone):
         def forward(self, x):
             b = self.b(self.a(self.stem(x)))
             return b, self.c(2 * b)
 
-    with pytest.raises(RuntimeError, match='Scales does not hand its feature'):
+    with pytest.raises(RuntimeError, match='Scales does not hand its'):
         handed(Scales().double())
     anatomy = find_units(probe(Scales(), [32]))
     assert [u.reader for u in anatomy.units] == ['a', 'b', '', '']
@@ -291,8 +292,50 @@ def test_who_alone_reads_a_unit():
     assert readers[Backbone] == ['a', 'b', 'c', '']
     assert '' in readers[LongSkip][:1]  # its stem is read again at the end
     units = find_units(probe(Backbone(), [32]))
-    assert units.handed_on(('c',), ()) == (('b', 'c'),)
-    assert units.handed_on(('b', 'c'), units.units) == (
+    assert units.bypasses(('c',), ()) == (('b', 'c'),)
+    assert units.bypasses(('b', 'c'), units.units) == (
         ('stem', 'a'),
         ('a', 'b'),
     )
+
+
+class Overwrites(LongSkip):
+    """It adds to what a module returned, in place."""
+
+    def forward(self, x):
+        first = self.first(x)
+        x = self.after(self.body(first))
+        x += first
+        return self.last(x)
+
+
+class Beside(nn.Module):
+    """A skip that blocks read too, made beside the first of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.side = nn.Conv2d(4, 4, 1)
+        self.body = nn.ModuleList(Block(4) for _ in range(5))
+
+    def forward(self, x):
+        x = self.stem(x)
+        side = self.side(x)
+        x = self.body[0](x) + side
+        for block in self.body[1:]:
+            x = block(x)
+        return x + side
+
+
+def test_what_is_overwritten_is_not_handed_past_the_network():
+    units = {u.name: u for u in find_units(probe(Overwrites(), [32])).units}
+    assert units['after'].reader == ''
+    assert units['body.1'].reader == 'body.2'
+
+
+def test_what_is_made_beside_the_module_is_refused():
+    network = Beside()
+    names = [u.name for u in find_units(probe(network, [32])).units]
+    assert 'body.1' in names
+    with pytest.raises(ValueError, match="past the cut after 'body.1' was"):
+        cut(network, ['body.1'])

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from mmfba.local import (
     partition_by_stage,
     partition_uniform,
 )
+from mmfba.local.partition import stage_ends
 
 
 def make_unit(name, stage, cuttable=True):
@@ -140,6 +142,15 @@ def test_by_stage(blocks, num_modules, first, expected):
     assert partition_by_stage(make_units(blocks), num_modules, first) == (
         expected
     )
+
+
+def test_by_stage_cuts_only_where_it_can():
+    units = make_units((2, 2, 2))
+    units[2] = replace(units[2], cuttable=False)  # the end of a stage
+    assert stage_ends(units) == [5, 7]
+    assert partition_by_stage(units, 2) == [(0, 5), (5, 7)]
+    with pytest.raises(ValueError, match='from 1 to 2'):
+        partition_by_stage(units, 3)
 
 
 def test_by_stage_gives_later_modules_more_stages():

@@ -48,6 +48,15 @@ def assert_same_step(model, whole, batch, tolerance=1e-10):
         )
 
 
+@tasks
+@pytest.mark.parametrize('num_modules', [1, 3])
+def test_with_modules_that_are_recomputed(task, num_modules):
+    options = dict(num_modules=num_modules)
+    model = build(task, chunk=1, checkpoint=True, **options).double()
+    whole = build(task, **options).double()
+    assert_same_step(model, whole, raw_data(task))
+
+
 @pytest.mark.parametrize('chunk', [1, 3])
 @pytest.mark.parametrize('arm', [*ARMS, 'shared head'])
 @tasks

@@ -207,7 +207,7 @@ def test_local_wrapper_on_a_plain_model_is_refused(task):
     wrapper = LocalLearningOptimWrapper(
         torch.optim.SGD(model.parameters(), lr=0.1)
     )
-    with pytest.raises(TypeError, match='mmfba.LocalImageClassifier'):
+    with pytest.raises(TypeError, match="'mmfba.Local' and the name"):
         model.train_step(raw_data(task), wrapper)
 
 

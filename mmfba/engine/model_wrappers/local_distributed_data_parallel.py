@@ -154,6 +154,11 @@ class LocalDistributedDataParallel(nn.Module):
             engine.queue_callback(self._at_end_of_backward)
 
     def _at_end_of_backward(self) -> None:
+        # Behind other callbacks, which may pass gradients on.
+        engine = torch.autograd.Variable._execution_engine
+        engine.queue_callback(self._reduce_the_rest)
+
+    def _reduce_the_rest(self) -> None:
         self._backward_ends = False
         started = self.reduction.started
         trained = (p for p in self.module.parameters() if p.requires_grad)

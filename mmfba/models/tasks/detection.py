@@ -61,6 +61,7 @@ class LocalDetection(LocalModel):
         which copies can be made with other widths."""
         return (
             isinstance(self, SingleStageDetector)
+            and bool(self.plain_configs.get('bbox_head'))
             and definer(self.bbox_head, 'loss') == 'BaseDenseHead'
             and accepts(type(self.bbox_head), 'feat_channels')
         )
@@ -135,8 +136,14 @@ class LocalDetection(LocalModel):
             lambda features, rows: loss(neck(features), rows),
         )
 
+    def _is_plain_single_stage(self) -> bool:
+        """Whether neck and head are all that follows the backbone."""
+        plain = super().loss.__func__, type(self).extract_feat
+        stock = SingleStageDetector.loss, SingleStageDetector.extract_feat
+        return plain == stock
+
     def check_image_wise(self) -> None:
-        if not hasattr(self, 'bbox_head') or hasattr(self, 'roi_head'):
+        if not self._is_plain_single_stage():
             super().check_image_wise()
         check_image_wise_head(self.bbox_head)
         if self.with_neck:
