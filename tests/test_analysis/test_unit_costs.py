@@ -8,7 +8,7 @@ from local_models import build, config
 from mmfba.analysis.benchmark import ArmRun
 from mmfba.analysis.unit_costs import measure_units
 
-SHAPE, BATCH = (640, 800), 4
+SHAPE, BATCH = (640, 800), 2
 
 
 def wide(**local_learning):
@@ -83,7 +83,7 @@ def test_modules_that_recompute_get_more_units():
     )
     cfg = wide(partition=partition, num_modules=2, chunk=1, checkpoint=[0])
     found = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
-    assert found.profile().peak_bytes <= 1.05 * best
+    assert found.profile().peak_bytes <= 1.07 * best
     cfg = wide(partition=partition, num_modules=2, chunk=1)
     plain = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
     names = [unit.name for unit in found.model.anatomy.units]
