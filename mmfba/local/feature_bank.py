@@ -57,22 +57,6 @@ class FeatureBank:
             )
         return feature
 
-    def keep(self, name: str, feature: Tensor) -> None:
-        """Keep what :meth:`put` has kept, in a piece, under this name."""
-        self._features[name] = (feature, feature._version)
-
-    def piece(self, rows: slice) -> 'FeatureBank':
-        """A bank of its own with the same features of some images.
-
-        Args:
-            rows (slice): The images.
-        """
-        bank = FeatureBank(self._last_reader)
-        bank._module = self._module
-        for name in self:
-            bank.keep(name, self.get(name)[rows])
-        return bank
-
     def _will_be_read(self, name: str) -> bool:
         return self._last_reader.get(name, -1) >= self._module
 

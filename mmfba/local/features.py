@@ -2,7 +2,7 @@
 """What is known of a feature before any data is seen, and its map."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Sequence, Tuple
 
 from torch import Tensor
@@ -36,10 +36,6 @@ class FeatureSpec:
     module: str = ''
     tokens: int = -1
     channels_last: bool = False
-
-    def at_stage(self, stage: int) -> 'FeatureSpec':
-        """The same feature of another stage."""
-        return replace(self, stage=stage)
 
     def map_of(self, output: object, images: Tensor) -> Tensor:
         """The feature as a map, a view of what the module returned.

@@ -6,6 +6,7 @@ inside a residual block its input does, between two blocks nothing does.
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from .call import Call
@@ -208,7 +209,7 @@ def _features(
         if name != 'stem':
             stage += feature.stride != stride
             stride = feature.stride
-        features.append(feature.at_stage(stage))
+        features.append(replace(feature, stage=stage))
         if returned.intersection(piece.end.nodes):
             stride = None  # an output of the network ends a stage
     return features

@@ -52,6 +52,11 @@ class Unit:
         return self.feature.stage
 
     @property
+    def is_one_module(self) -> bool:
+        """bool: Whether it is one module, as a block."""
+        return self.runs == ((self.end,),)
+
+    @property
     def frozen(self) -> bool:
         """bool: Whether it has parameters and none is trained."""
         return bool(self.parameters) and not self.trained

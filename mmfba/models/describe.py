@@ -11,9 +11,9 @@ def describe(model: LocalModel) -> List[Dict[str, Any]]:
         model (LocalModel): The model.
 
     Returns:
-        list[dict]: Index, first and last unit, parameters of module and
-        auxiliary network, and what the network reads: entries of the bank, or
-        outputs of the backbone.
+        list[dict]: Index, first and last unit, parameters of its units and of
+        its auxiliary network, and what is read: entries of the bank, by the
+        last module outputs of the backbone.
     """
     parameter = model.local_backbone.get_parameter
     rows = []

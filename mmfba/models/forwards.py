@@ -31,9 +31,7 @@ def other_forwards(model: Any) -> Dict[nn.Module, Callable[..., Any]]:
         forwards = as_one(stem, partial(lean_stem, stem))
     network = model.local_backbone
     blocks = [
-        network.get_submodule(unit.end)
-        for unit in units
-        if unit.runs == ((unit.end,),)
+        network.get_submodule(unit.end) for unit in units if unit.is_one_module
     ]
     by_path = {block: recomputed_by_path(block) for block in blocks}
     return {
@@ -53,6 +51,7 @@ def recomputed_units(model: Any) -> List[Unit]:
 
 
 def stem_of(model: Any) -> List[nn.Module]:
-    """Modules of a local model's first unit, in order."""
+    """Modules of a local model's first unit, in order, up to what runs
+    between them."""
     (names, *_) = model.anatomy.units[0].runs
     return [model.local_backbone.get_submodule(name) for name in names]

@@ -36,9 +36,8 @@ class LocalModel:
     """Local learning of any plain model, mixed in before its class.
 
     A training step is the plain model's own ``loss()``, while its network is
-    cut by forward hooks, see :class:`mmfba.local.LocalLearner`. What predict
-    and tensor modes do is the plain model's. Subclasses say what differs by
-    task.
+    cut by forward hooks, see :class:`mmfba.local.LocalLearner`. Predict and
+    tensor modes are the plain model's. Subclasses say what differs by task.
 
     Attributes:
         library (str): The library of the plain model.
@@ -48,9 +47,8 @@ class LocalModel:
         learner (LocalLearner): What runs a training step.
         local_aux (nn.ModuleList): The auxiliary networks.
 
-    Note:
-        The plain part of the state dict keeps its keys; auxiliary weights
-        have the prefix ``local_aux.``.
+    The state dict keeps its keys; auxiliary weights have the prefix
+    ``local_aux.``.
     """
 
     library = ''
@@ -66,8 +64,10 @@ class LocalModel:
         kwargs.update(zip(inspect.signature(plain).parameters, args))
         check_keys(self, plain, kwargs)
         # Auxiliary networks are built like its parts; models change configs.
-        parts = ('neck', 'head', 'bbox_head', 'train_cfg', 'test_cfg')
-        configs = copy.deepcopy({k: kwargs[k] for k in parts if k in kwargs})
+        keys = {'neck', 'head', 'bbox_head', 'train_cfg', 'test_cfg'} & {
+            *kwargs
+        }
+        configs = copy.deepcopy({key: kwargs[key] for key in keys})
         plain(**kwargs)
         if not hasattr(self, self.network_name):
             raise ValueError(
@@ -177,7 +177,7 @@ class LocalModel:
             blocks={
                 unit.name: network.get_submodule(unit.end)
                 for unit in units
-                if unit.runs == ((unit.end,),)
+                if unit.is_one_module
             },
             make_stage=stage_maker(network),
         )
@@ -218,12 +218,7 @@ class LocalModel:
         return nullcontext()
 
     def image_wise(self, images: Tensor, samples: Any) -> ImageWise:
-        """The main losses, some images at a time.
-
-        Args:
-            images (Tensor): Images of the batch, (N, C, H, W).
-            samples (Any): Their targets.
-        """
+        """The main losses of images (N, C, H, W), some at a time."""
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
