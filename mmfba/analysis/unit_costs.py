@@ -137,6 +137,7 @@ class _Recorder(ExitStack):
         self.costs = [_known_costs(unit, model) for unit in units]
         self._alive = [0] * len(units)  # before each unit's forward
         self._phase: Optional[tuple[int, str]] = None
+        self._begun: list[int] = []
         module = model.local_backbone.get_submodule
         for i, unit in enumerate(units):
             hooks = (
@@ -149,6 +150,9 @@ class _Recorder(ExitStack):
                 self.callback(hook.remove)
 
     def _begins(self, index: int, *_: Any) -> None:
+        if index in self._begun:  # it runs again for some images
+            return
+        self._begun.append(index)
         self.end_phase()
         self._alive[index] = self.tracker.current
         self._flops = FlopCounterMode(display=False)
@@ -156,6 +160,8 @@ class _Recorder(ExitStack):
 
     def _ends(self, index: int, module: Any, args: Any, out: Any) -> None:
         cost, (out, *_) = self.costs[index], tensors_of(out)
+        if cost.output:
+            return
         self._flops.__exit__(None, None, None)
         cost.flops = self._flops.get_total_flops()
         cost.kept = self.tracker.current - self._alive[index]

@@ -5,15 +5,10 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Callable, Dict, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from .replacement import replaced
-
-
-class _Reached(Exception):
-    """The last cut: nothing behind it is to run yet."""
 
 
 def run_to_last_cut(
@@ -44,7 +39,7 @@ def run_to_last_cut(
     def keep(name: str, module: nn.Module, args: Any, out: Any) -> None:
         # One of them may be made inside the module.
         crosses = any(f'{n}.'.startswith(f'{name}.') for n in crossing)
-        keeps = Tensor.detach if crosses else _shape_of
+        keeps = Tensor.detach if crosses else _Seen
         made[module] = tree_map_only(Tensor, keeps, out)
 
     with ExitStack() as hooks:
@@ -62,13 +57,18 @@ def run_to_last_cut(
 
     def rest(images: Tensor, rows: slice) -> Any:
         def part(tensor: Tensor) -> Tensor:
-            if tensor.is_meta:  # the images may be, too
-                return torch.zeros_like(tensor[rows], device=images.device)
             return tensor[rows]
 
+        def zeros(seen: _Seen) -> Tensor:
+            shape = (len(images), *seen.shape[1:])
+            return images.new_zeros(shape, dtype=seen.dtype)
+
+        def again(out: Any, *args: Any, **kwargs: Any) -> Any:
+            out = tree_map_only(Tensor, part, out)
+            return tree_map_only(_Seen, zeros, out)
+
         forwards = {
-            module: partial(_returns, tree_map_only(Tensor, part, out))
-            for module, out in made.items()
+            module: partial(again, out) for module, out in made.items()
         }
         with replaced(forwards):
             return network(images)
@@ -76,13 +76,16 @@ def run_to_last_cut(
     return rest
 
 
+class _Reached(Exception):
+    """The last cut: nothing behind it is to run yet."""
+
+
 def _stop(*_: Any) -> None:
     raise _Reached
 
 
-def _shape_of(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device='meta')
+class _Seen:
+    """What is kept of a tensor that nothing behind the cut reads."""
 
-
-def _returns(value: Any, *args: Any, **kwargs: Any) -> Any:
-    return value
+    def __init__(self, tensor: Tensor) -> None:
+        self.shape, self.dtype = tensor.shape, tensor.dtype
