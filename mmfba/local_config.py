@@ -90,7 +90,7 @@ def complete(cfg: 'Config') -> None:
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
     hooks = [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or ())]
+    if all(type_name((hook or {}).get('type')) != HOOK for hook in hooks):
+        cfg.default_hooks.setdefault('feature_bank', dict(type=HOOK))
     if cfg.default_hooks.get('feature_bank', HOOK) is None:
         del cfg.default_hooks['feature_bank']  # the Runner knows no None
-    elif all(type_name((hook or {}).get('type')) != HOOK for hook in hooks):
-        cfg.default_hooks.feature_bank = dict(type=HOOK)

@@ -1,32 +1,12 @@
-# A narrow Faster R-CNN: 32 base channels, 64 in neck and heads.
 _base_ = [
-    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
+    '../_base_/models/faster-rcnn_r18-w32_fpn.py',
     '../_base_/datasets/digit_scenes.py',
     '../_base_/schedules/digit_scenes_6e.py',
     'mmdet::_base_/default_runtime.py',
 ]
-norm_cfg = dict(type='GN', num_groups=8)
 model = dict(
-    backbone=dict(
-        depth=18,
-        base_channels=32,
-        init_cfg=None,
-        frozen_stages=-1,
-        norm_eval=False,
-    ),
-    neck=dict(
-        in_channels=[32, 64, 128, 256], out_channels=64, norm_cfg=norm_cfg
-    ),
-    rpn_head=dict(
-        in_channels=64,
-        feat_channels=64,
-        anchor_generator=dict(scales=[4], ratios=[1.5]),
-    ),
-    roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=64, finest_scale=28),
-        bbox_head=dict(in_channels=64, fc_out_channels=256, num_classes=10),
-    ),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
+    rpn_head=dict(anchor_generator=dict(scales=[4], ratios=[1.5])),
+    roi_head=dict(bbox_head=dict(num_classes=10)),
 )
 default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
 randomness = dict(seed=0)

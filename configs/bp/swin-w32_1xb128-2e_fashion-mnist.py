@@ -1,19 +1,11 @@
-# A small Swin: patches of two pixels, three stages.
-_base_ = 'resnet32_1xb128-2e_fashion-mnist.py'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='SwinTransformer',
-        arch=dict(embed_dims=32, depths=[2, 2, 4], num_heads=[1, 2, 4]),
-        img_size=32,
-        patch_size=2,
-        in_channels=1,
-        window_size=4,
-        drop_path_rate=0.0,
-        out_indices=(2,),
-    ),
-    head=dict(in_channels=128),
-)
+_base_ = [
+    '../_base_/models/swin-w32.py',
+    '../_base_/datasets/fashion_mnist_32.py',
+    '../_base_/schedules/fashion_mnist_2e.py',
+    'mmpretrain::_base_/default_runtime.py',
+]
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=0.05)
 )
+default_hooks = dict(plain_checkpoint=dict(type='mmfba.PlainCheckpointHook'))
+randomness = dict(seed=0)

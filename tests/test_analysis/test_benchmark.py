@@ -1,13 +1,17 @@
 # Copyright (c) mmfba authors.
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
 from local_models import config, gradients
+from mmengine.config import Config
 
 from mmfba.analysis.benchmark import ArmRun, benchmark
 from mmfba.analysis.training_arms import TOKENS, describe_tokens, make_arm
+from mmfba.local_config import complete
 
+ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (128, 160)
 tasks = pytest.mark.parametrize(
     'task', ['classification', 'detection', 'super-resolution']
@@ -29,6 +33,23 @@ def test_meta_device_is_the_cpu_without_the_work(task):
         tolerance = 0.05 if task == 'detection' else 0.01
         assert a['peak_bytes'] == pytest.approx(b['peak_bytes'], rel=tolerance)
         assert a['cuts'] == b['cuts']
+
+
+def test_two_stages_on_the_meta_device():
+    """As many regions are sampled there as there are at most."""
+    cfg = Config.fromfile(
+        ROOT
+        / 'configs/fba/fba-k4_faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes.py'
+    )
+    complete(cfg)
+    rows = [
+        benchmark(cfg, ['bp', 'fba'], 4, (128, 128), device)[0]
+        for device in ('meta', 'cpu')
+    ]
+    for meta, cpu in zip(*rows):
+        assert 1 <= meta['peak_bytes'] / cpu['peak_bytes'] < 1.05
+        assert 1 <= meta['flops'] / cpu['flops'] < 1.05
+        assert meta['cuts'] == cpu['cuts']
 
 
 def test_images_have_the_channels_that_the_network_takes():

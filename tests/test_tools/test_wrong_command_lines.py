@@ -134,8 +134,8 @@ COMMANDS = [
         "Retriever holds a LocalImageClassifier as '.*plain model's",
     ),
     (
-        'train cls.py --cfg-options optim_wrapper.type=ApexOptimWrapper',
-        "type='ApexOptimWrapper' .*set .*mmfba.LocalLearningOptimWrapper",
+        'train cls.py --cfg-options optim_wrapper.type=mmfba.Local',
+        "type='mmfba.Local'.*there is no such",
     ),
     (
         'train cls.py --cfg-options '
