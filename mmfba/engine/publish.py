@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmfba.analysis.synthetic import make_batch
 from mmfba.analysis.tensors_in import tensors_in
 from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.build_model import build_model
@@ -125,14 +126,10 @@ def _verify(local: LocalModel, config: Path, weights: Path) -> None:
     stock = build_model(Config.fromfile(str(config)))
     state = _read(str(weights), trust=False)['state_dict']
     _load(stock, state, 'The plain weights and the plain config')
-    conv = next(p for p in local.local_backbone.parameters() if p.dim() == 4)
-    image = torch.randn(
-        (1, conv.shape[1], SIDE, SIDE),
-        generator=torch.Generator().manual_seed(0),
-    )
+    batch = make_batch(local, 1, (SIDE, SIDE), 'cpu')
     with torch.no_grad():
         expected, found = (
-            list(tensors_in(model.eval()(image, mode='tensor')))
+            list(tensors_in(model.eval()(*batch, mode='tensor')))
             for model in (local, stock)
         )
     equal = len(expected) == len(found) and all(
