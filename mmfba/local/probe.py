@@ -200,11 +200,18 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     )
 
 
-class _OfOneProcess(_BatchNorm):
-    """What a synchronised normalisation is where there is no GPU."""
+class _Scales(_BatchNorm):
+    """What batch normalisation is to the graph, without its statistics.
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        pass
+    On the meta device these take nearly all the time, and synchronised ones
+    need a GPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.affine:
+            return x * 1
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(shape) + self.bias.view(shape)
 
 
 def _on(device: str, network: nn.Module) -> nn.Module:
@@ -225,7 +232,7 @@ def _make_trainable(network: nn.Module) -> None:
     for module in network.modules():
         if getattr(module, 'with_cp', False):
             module.with_cp = False
-        if isinstance(module, nn.SyncBatchNorm):
-            module.__class__ = _OfOneProcess
+        if isinstance(module, _BatchNorm):
+            module.__class__ = _Scales
     for parameter in network.parameters():
         parameter.requires_grad_(True)

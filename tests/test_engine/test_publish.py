@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 import hashlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from tiny_runner import make_runner
 import mmfba.engine.publish
 from mmfba.engine.plain_config import plain_config
 from mmfba.engine.publish import publish
+from mmfba.models.build_model import build_model
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CLASSES = tuple('abcdefghij')
 PIPELINES = {
@@ -248,3 +252,22 @@ def test_another_plain_model(options, match, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(mmfba.engine.publish, 'plain_config', wrong_config)
     _, cfg, path = trained('super-resolution')
     _refused(tmp_path, match, cfg, path, str(tmp_path / 'net.pth'))
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes',
+        'swin-w32_1xb128-2e_fashion-mnist',
+    ],
+)
+def test_other_families(tmp_path, name):
+    cfg = Config.fromfile(ROOT / f'configs/fba/fba-k4_{name}.py')
+    path = tmp_path / 'epoch_1.pth'
+    state = build_model(cfg).state_dict()
+    torch.save(dict(meta=dict(), state_dict=state), path)
+    weights, config = publish(cfg, str(path), str(tmp_path / 'plain.pth'))
+    plain = build_model(Config.fromfile(str(config)))
+    published = torch.load(weights, weights_only=True)['state_dict']
+    assert plain.load_state_dict(published)
+    assert not any('local_aux' in key for key in published)
