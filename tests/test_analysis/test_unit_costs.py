@@ -47,6 +47,7 @@ def test_predicted_peaks_are_near_measured_ones(chunk, checkpoint):
             assert predicted.peak(start, stop) == pytest.approx(peak, rel=0.12)
 
 
+@pytest.mark.slow
 def test_balanced_partition_is_near_the_best_of_all():
     options = dict(chunk=1, checkpoint=True)
     model, _ = costs(**options)
@@ -72,6 +73,7 @@ def test_balanced_partition_is_near_the_best_of_all():
     assert run.profile().peak_bytes <= max(stages)
 
 
+@pytest.mark.slow
 def test_modules_that_recompute_get_more_units():
     """Half of them: its balance differs from that of all or none."""
     partition = dict(

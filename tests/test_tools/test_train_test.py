@@ -64,6 +64,7 @@ def test_classification(tmp_path):
     assert 'accuracy/top1' in _metrics(tmp_path / 'work_dirs/cls')
 
 
+@pytest.mark.slow
 def test_editing(tmp_path):
     write_div2k(tmp_path / 'data')
     (tmp_path / 'edit.py').write_text(EDITING)

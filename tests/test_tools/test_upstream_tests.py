@@ -39,6 +39,7 @@ def tool():
     return load_tool('upstream_tests')
 
 
+@pytest.mark.slow
 def test_what_fails_with_ours_alone(tool, tmp_path):
     (tmp_path / 'test_it.py').write_text(TESTS)
     hooks = 'mmengine.hooks'  # any two classes do
