@@ -1,10 +1,10 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 from torch import nn
 
-from .features import INPUT, FeatureSpec
+from .features import FeatureSpec
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,6 @@ class Anatomy:
 
     units: Tuple[Unit, ...]
     outputs: Tuple[Optional[str], ...]
-
-    @property
-    def names(self) -> List[str]:
-        """list[str]: All features in the order in which they are computed."""
-        return [INPUT] + [unit.name for unit in self.units]
 
     @property
     def features(self) -> Dict[str, FeatureSpec]:

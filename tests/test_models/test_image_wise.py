@@ -5,11 +5,21 @@ import copy
 
 import pytest
 import torch
-from local_models import bare_loss, build, data, gradients, losses, raw_data
+from local_models import (
+    FAMILIES,
+    bare_loss,
+    build,
+    data,
+    gradients,
+    losses,
+    raw_data,
+)
 from mmdet.testing import demo_mm_inputs
+from mmengine.registry import DefaultScope
 
 from mmfba.models.image_wise import ImageWiseHeadLoss, ImageWisePixelLoss
 from mmfba.models.normalisers import NORMALISERS
+from mmfba.registry import MODELS as LOCAL
 
 ARMS = {
     'plain': dict(num_modules=1),
@@ -46,6 +56,32 @@ def assert_same_step(model, whole, batch, tolerance=1e-10):
             atol=tolerance * 0.01,
             msg=name,
         )
+
+
+def test_a_detector_with_a_loss_of_its_own_has_no_chunks():
+    """The head alone, some images at a time, would leave it out."""
+    from mmdet.models import RetinaNet
+    from mmdet.registry import MODELS
+
+    class Weighted(RetinaNet):
+        def loss(self, *args, **kwargs):
+            losses = super().loss(*args, **kwargs)
+            return {**losses, 'loss_more': sum(losses['loss_cls'])}
+
+    MODELS.register_module(module=Weighted)
+    try:
+        made = dict(FAMILIES['detection'][1], type='mmfba.LocalWeighted')
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            build_from(made, num_modules=3)
+            with pytest.raises(ValueError, match='LocalWeighted has no image'):
+                build_from(made, num_modules=3, chunk=1)
+    finally:
+        MODELS.module_dict.pop('Weighted')
+        LOCAL.module_dict.pop('LocalWeighted', None)
+
+
+def build_from(cfg, **local_learning):
+    return LOCAL.build(copy.deepcopy(dict(cfg, local_learning=local_learning)))
 
 
 @tasks

@@ -14,7 +14,7 @@ from mmfba.models.auxiliary.necks.slm import MODES
 
 BACKBONE = ResNet(18, base_channels=8, norm_eval=False)
 BACKBONE.train()
-NAMES = find_units(probe(BACKBONE, [64])).names
+NAMES = [INPUT, *find_units(probe(BACKBONE, [64])).features]
 WIDTHS = {1: 8, 2: 16, 3: 32, 4: 64}
 NECKS = {
     'retinanet': dict(start_level=1, add_extra_convs='on_input', num_outs=5),
