@@ -210,11 +210,11 @@ class LocalModel:
             targets,
             other_forwards(self),
         )
-        with self.head_changes.followed(self), self.step_context():
+        with self.head_changes.followed(self), self.step_context(targets):
             return self.learner.run(trained, inputs, plain)
 
-    def step_context(self) -> AbstractContextManager:
-        """Context of each training step."""
+    def step_context(self, targets: Any) -> AbstractContextManager:
+        """Context of each training step with these targets."""
         return nullcontext()
 
     def image_wise(self, images: Tensor, samples: Any) -> ImageWise:

@@ -1,4 +1,6 @@
 # Copyright (c) mmfba authors.
+from importlib import import_module
+
 import pytest
 import torch
 from mmdet.models.losses import FocalLoss
@@ -6,9 +8,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmfba.local.memory import PeakTracker
 from mmfba.models.losses import LeanSigmoidFocalLoss
-from mmfba.models.losses import lean_sigmoid_focal_loss as module
 from mmfba.registry import MODELS
 
+module = import_module('mmfba.models.losses.sigmoid_focal_sum')
 NUM, CLASSES = 23, 4
 
 
@@ -68,7 +70,7 @@ def test_equals_mmdet(options, kwargs, weight):
 @pytest.mark.parametrize('weight', ['none', 'row', 'element'])
 @pytest.mark.parametrize('slice_size', [1, 3 * CLASSES, 5 * CLASSES + 1])
 def test_several_slices(monkeypatch, weight, slice_size):
-    monkeypatch.setattr(module, 'SLICE', slice_size)
+    monkeypatch.setattr(module, 'ELEMENTS', slice_size)
     assert_equals_mmdet(dict(), weight, avg_factor=5.0)
 
 
@@ -153,21 +155,57 @@ def saved_tensors(loss, *inputs, **kwargs):
 
 @pytest.mark.parametrize('weight', ['none', 'row', 'element'])
 @pytest.mark.parametrize('slice_size', [2**18, 8])
-def test_keeps_nothing_but_its_inputs(monkeypatch, weight, slice_size):
-    monkeypatch.setattr(module, 'SLICE', slice_size)
+def test_keeps_nothing_but_its_gradient(monkeypatch, weight, slice_size):
+    monkeypatch.setattr(module, 'ELEMENTS', slice_size)
     pred, target, weight = make_inputs(weight)
     pred.requires_grad_()
-    inputs = {
-        x.untyped_storage().data_ptr()
-        for x in (pred, target, weight)
-        if x is not None
-    }
     loss = LeanSigmoidFocalLoss()
     saved = saved_tensors(loss, pred, target, weight, avg_factor=3.0)
-    assert saved.keys() == inputs
+    assert pred.untyped_storage().data_ptr() not in saved
+    assert sum(x.nbytes for x in saved.values()) == pred.nbytes
     upstream = saved_tensors(FocalLoss(), pred, target, weight, avg_factor=3.0)
-    own = [x.nbytes for ptr, x in upstream.items() if ptr not in inputs]
-    assert sum(own) >= 5 * pred.nbytes  # what there is to save
+    own = sum(x.nbytes for x in upstream.values())
+    assert own >= 6 * pred.nbytes  # what there is to save
+
+
+@pytest.mark.parametrize('weight', ['none', 'row', 'element'])
+def test_gradient_in_place_of_the_logits(weight):
+    pred, target, weight = make_inputs(weight)
+    expected = value_and_gradient(
+        FocalLoss(gamma=1.5, reduction='sum'), pred, target, weight
+    )
+    if weight is not None:
+        weight = weight.view(NUM, -1, 1)
+    leaf = pred.clone().requires_grad_()
+    logits = (leaf * 1)[..., None]
+    before = logits.detach().clone()
+    value = module.sigmoid_focal_sum(
+        logits, target[:, None], weight, 1.5, 0.25, overwrite=True
+    )
+    assert not torch.equal(logits, before)
+    (3 * value).backward(retain_graph=True)
+    assert torch.allclose(value, expected[0], rtol=1e-10)
+    assert torch.allclose(leaf.grad, expected[1], rtol=1e-10, atol=1e-12)
+    with pytest.raises(RuntimeError, match='one backward only'):
+        value.backward()
+
+
+def test_gradients_too_small_for_float16_are_kept():
+    """The scaler's factor comes when they are computed already."""
+    pred = torch.full((4, 3), -8.0)
+    target = torch.full((4,), 3)
+    options = dict(avg_factor=100.0)
+    losses = (
+        (FocalLoss(loss_weight=2.0**16), torch.float64),
+        (LeanSigmoidFocalLoss(loss_weight=2.0**16), torch.float16),
+    )
+    grads = [
+        value_and_gradient(loss, pred.to(dtype), target, None, **options)[1]
+        for loss, dtype in losses
+    ]
+    # One unit in the last place of the gradient times 2^12.
+    assert grads[0].abs().min() / 3 / 2**16 * 100 < 2.0**-24
+    assert torch.allclose(grads[1].double(), grads[0], rtol=0.05)
 
 
 def test_is_registered_for_configs():
@@ -220,34 +258,33 @@ class CountOperators(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_number_of_operators_does_not_grow_with_the_logits():
+def test_operators():
     """Each is a kernel to launch on a GPU."""
-
-    def count(num):
-        pred = torch.zeros(num, 80, device='meta', requires_grad=True)
-        target = torch.zeros(num, dtype=torch.long, device='meta')
-        with CountOperators() as operators:
-            LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0).backward()
-        return operators.number
-
-    assert count(10**6) == count(10**7) < 400
-
-
-def test_temporaries_are_a_part_of_the_logits():
     pred = torch.zeros(10**6, 80, device='meta', requires_grad=True)
     target = torch.zeros(10**6, dtype=torch.long, device='meta')
-    tracker = PeakTracker().track(pred, target)
-    with tracker:
+    with CountOperators() as operators:
         LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0).backward()
-    # The gradient, and in each of 8 slices at most six tensors at once.
-    assert tracker.peak - target.nbytes < (2 + 6.1 / 8) * pred.nbytes
+    slices = 1 + pred.numel() // module.ELEMENTS
+    assert operators.number < 18 * slices + 50
+
+
+def test_temporaries_are_bounded():
+    leaf = torch.zeros(10**6, 80, device='meta', requires_grad=True)
+    target = torch.zeros(10**6, dtype=torch.long, device='meta')
+    with PeakTracker() as tracker:
+        pred = leaf * 1  # as heads make a copy in another layout
+        loss = LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0)
+        del pred
+        loss.backward()
+    # Logits and gradient, and in each slice four tensors at once.
+    assert tracker.peak < 2.1 * leaf.nbytes + 4 * 4 * module.ELEMENTS
 
 
 @pytest.mark.parametrize('num', [1, 6, NUM])
 def test_flattened_weight_of_every_element(monkeypatch, num):
     # mmdet's FocalLoss takes it. Read as a weight for each row, it fits by
     # chance where the slices have equally many rows, and for a single row.
-    monkeypatch.setattr(module, 'SLICE', 3 * CLASSES)
+    monkeypatch.setattr(module, 'ELEMENTS', 3 * CLASSES)
     pred, target, weight = make_inputs('element')
     pred, target, weight = pred[:num], target[:num], weight[:num].flatten()
     expected = FocalLoss()(pred, target, weight)

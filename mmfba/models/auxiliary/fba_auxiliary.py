@@ -6,10 +6,8 @@ from torch import Tensor, nn
 from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
-from ..image_wise import (
-    ImageWiseHeadLoss,
-    check_image_wise_head,
-)
+from ..anchor_loss import dense_loss, targets_of
+from ..image_wise import check_image_wise_head
 from .auxiliary_network import AuxiliaryNetwork
 from .heads import SRHead
 from .unit_spec import UnitSpec
@@ -52,6 +50,7 @@ class FBAAuxiliary(AuxiliaryNetwork):
         head = MODELS.build(head, default_args=made)
         # In a tuple the main head is no submodule: it stays the main model's.
         self._shared = (head,) if head is spec.main.head_module else ()
+        self._targets = targets_of(head, spec.main.anchor_targets)
         if not self._shared:
             self.head = head
 
@@ -75,7 +74,10 @@ class FBAAuxiliary(AuxiliaryNetwork):
         features, head = self.neck(x, bank), self._task_head
         if isinstance(head, SRHead):
             return head.loss(features, data_samples, bank)
-        return head.loss(features, data_samples)
+        if self._targets is None:
+            return head.loss(features, data_samples)
+        loss = dense_loss(head, self._targets, data_samples)
+        return loss(features, slice(0, len(data_samples)))
 
     def image_wise(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
@@ -83,7 +85,7 @@ class FBAAuxiliary(AuxiliaryNetwork):
         features, head = self.neck.collect(x, bank), self._task_head
         if isinstance(head, SRHead):
             return head.image_wise(features, data_samples, bank)
-        loss = ImageWiseHeadLoss(head, data_samples)
+        loss = dense_loss(head, self._targets, data_samples)
         return ImageWise(
             features,
             lambda pieces, rows: loss(self.neck.finish(pieces), rows),

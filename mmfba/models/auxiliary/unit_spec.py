@@ -16,6 +16,7 @@ from torch import nn
 
 from mmfba.local import FeatureSpec
 
+from ..anchor_targets import AnchorTargets
 from ..blocks import ImageTail
 from ..neck_probe import Shape
 
@@ -43,6 +44,8 @@ class MainModel:
         head_inputs (tuple[Shape], optional): Shapes of what the head is
             given, for two images; None where the neck cannot run without
             data. Defaults to None.
+        anchor_targets (AnchorTargets, optional): The targets of the head's
+            anchors; None where it finds them itself. Defaults to None.
         tail (ImageTail, optional): How an image is restored; None where none
             is. Defaults to None.
     """
@@ -58,6 +61,7 @@ class MainModel:
     head_module: nn.Module
     data_preprocessor: Optional[nn.Module] = None
     head_inputs: Optional[Tuple[Shape, ...]] = None
+    anchor_targets: Optional[AnchorTargets] = None
     tail: Optional[ImageTail] = None
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Any, ContextManager, Dict, List
+from typing import Any, ContextManager, Dict, List, Optional
 
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 from mmfba.local import ImageWise
 
+from ..anchor_loss import dense_loss
+from ..anchor_targets import AnchorTargets, why_not
 from ..auxiliary import MainModel
 from ..auxiliary.heads.task_head import accepts
 from ..image_wise import (
-    ImageWiseHeadLoss,
     check_image_wise_head,
     check_no_batch_norm,
     definer,
 )
 from ..local_model import LocalModel
 from ..neck_probe import is_fpn, probe_neck
-from ..shared_assigner import assigned_once
 
 HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
 HEAD = dict(type='mmfba.TaskHead', mode='slim')
@@ -69,6 +69,7 @@ class LocalDetection(LocalModel):
     def main_model(self) -> MainModel:
         network, configs = self.cut_network(), self.plain_configs
         neck = probe_neck(getattr(self, 'neck', None), self.output_shapes())
+        self.anchor_targets = self._anchor_targets()
         return MainModel(
             **network,
             outputs_read=tuple(
@@ -80,7 +81,15 @@ class LocalDetection(LocalModel):
             head=self._head_config(),
             head_module=self._main_head(),
             head_inputs=neck.returns,
+            anchor_targets=self.anchor_targets,
         )
+
+    def _anchor_targets(self) -> Optional[AnchorTargets]:
+        """What all heads with the main head's anchors are trained on."""
+        head = getattr(self, 'bbox_head', None)
+        if head is None or why_not(head):
+            return None
+        return AnchorTargets(head, [head])
 
     def _head_config(self) -> Dict[str, Any]:
         """As the detector builds it: with its train_cfg and test_cfg."""
@@ -122,13 +131,17 @@ class LocalDetection(LocalModel):
             lambda: plain(batch_inputs, batch_data_samples),
         )
 
-    def step_context(self) -> ContextManager:
-        head = getattr(self, 'bbox_head', None)
-        return super().step_context() if head is None else assigned_once(head)
+    def step_context(self, targets: List[Any]) -> ContextManager:
+        if self.anchor_targets is None:
+            return super().step_context(targets)
+        return self.anchor_targets.of_batch(targets)
 
     def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:
         """The main loss, some images at a time from the neck on."""
-        loss = ImageWiseHeadLoss(self.bbox_head, samples)
+        head, targets = self.bbox_head, self.anchor_targets
+        if targets is not None and head not in targets.heads:
+            targets = None  # a hook has replaced it
+        loss = dense_loss(head, targets, samples)
         neck = self.neck if self.with_neck else tuple
         outputs = zip(self.backbone(images), self.outputs_read)
         return ImageWise(

@@ -8,7 +8,6 @@ from torch import nn
 from mmfba.registry import MODELS
 from mmfba.type_name import type_name
 
-from ...shared_assigner import share_assigner
 from ..unit_spec import UnitSpec
 
 MODES = ('slim', 'copy', 'shared')
@@ -106,7 +105,8 @@ def TaskHead(
         _keep_levels(cfg, levels)
         return main.registry.build(cfg)
     head = main.registry.build(cfg)
-    share_assigner(main.head_module, head)
+    if main.anchor_targets is not None:
+        head.assigner = main.head_module.assigner  # its anchors are the same
     return head
 
 
