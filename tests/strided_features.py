@@ -22,7 +22,11 @@ def make_spec(
         # Other channels each, so that none is taken for another.
         features[name] = FeatureSpec(name, i, CHANNELS + i, stride)
     main = SimpleNamespace(
-        registry=registry, head_module=head_module, head={}, backbone=None
+        registry=registry,
+        head_module=head_module,
+        head={},
+        backbone=None,
+        anchor_targets=None,
     )
     return UnitSpec(0, 2, features[cut], features, tuple(readable), main)
 

@@ -1,16 +1,18 @@
 # Copyright (c) mmfba authors.
 """Memory, FLOPs and time of one training step, arm by arm."""
 
+import inspect
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import OPTIMIZERS
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmfba.models.build_model import build_model
@@ -44,6 +46,8 @@ class ArmRun:
         cfg = make_arm(cfg, arm, batch_size, shape)
         # It reads values, which the meta device has not.
         cfg.optim_wrapper.pop('clip_grad', None)
+        if device == 'meta':  # as PyTorch does on a GPU
+            _work_on_lists(cfg.optim_wrapper.optimizer)
         torch.manual_seed(0)
         self.model = build_model(cfg)
         if device != 'meta':
@@ -64,19 +68,25 @@ class ArmRun:
 
     def step(self) -> None:
         """One step of the optimizer."""
-        meta = self.device == 'meta'
-        with meta_targets(self.model) if meta else nullcontext():
-            for images, samples in self._micro_batches:
-                with self.optim_wrapper.optim_context(self.model):
-                    losses = self.model(images, samples, mode='loss')
-                    total, _ = self.model.parse_losses(losses)
-                self.optim_wrapper.update_params(total)
+        with self._can_run():
+            self._step()
 
     def profile(self) -> StepProfile:
-        """Memory and FLOPs of a step."""
-        return profile_step(
-            self.step, self.model, self.optim_wrapper.optimizer, self.batch
-        )
+        """Memory, FLOPs and operators of a step."""
+        optimizer = self.optim_wrapper.optimizer
+        with self._can_run():
+            return profile_step(self._step, self.model, optimizer, self.batch)
+
+    def _can_run(self) -> AbstractContextManager:
+        meta = self.device == 'meta'
+        return meta_targets(self.model) if meta else nullcontext()
+
+    def _step(self) -> None:
+        for images, samples in self._micro_batches:
+            with self.optim_wrapper.optim_context(self.model):
+                losses = self.model(images, samples, mode='loss')
+                total, _ = self.model.parse_losses(losses)
+            self.optim_wrapper.update_params(total)
 
 
 def benchmark(
@@ -154,6 +164,12 @@ def measure(
     return rows, profiles
 
 
+def _work_on_lists(optimizer: dict[str, Any]) -> None:
+    kind = OPTIMIZERS.get(optimizer['type'])
+    if kind and 'foreach' in inspect.signature(kind).parameters:
+        optimizer.setdefault('foreach', True)
+
+
 def _row(
     run: ArmRun, profile: StepProfile, first: StepProfile
 ) -> dict[str, Any]:
@@ -169,6 +185,9 @@ def _row(
         activation_bytes=profile.activation_bytes,
         peak_ratio=profile.peak_bytes / first.peak_bytes,
         activation_ratio=profile.activation_bytes / first.activation_bytes,
+        operators=profile.operators,
+        operators_ratio=profile.operators / first.operators,
+        syncs=profile.syncs,
         flops=profile.flops,
         flops_ratio=profile.flops / first.flops,
         step_time_s=None,

@@ -25,8 +25,9 @@ class OperatorCount(TorchDispatchMode):
 
     While a GPU works faster than Python launches its kernels, their number
     sets the time of a step. A synchronisation is an operator that has to know
-    a value, which the host then waits for: ``item()``, ``nonzero()``, a mask
-    as an index, a copy from the host.
+    a value of a device, which the host then waits for: ``item()``,
+    ``nonzero()``, a mask as an index, a copy from the host. On a CPU there
+    are none.
 
     Attributes:
         operators (int): How many ran, views and allocations included.
@@ -48,11 +49,10 @@ class OperatorCount(TorchDispatchMode):
         self.operators += 1
         name = func._schema.name.split('::')[1]
         result = func(*args, **(kwargs or {}))
-        self.syncs += (
-            name in READS
-            or (name in INDEXING and _by_mask(name, args))
-            or (name in ('_to_copy', 'copy_') and _moves(name, args, result))
-        )
+        if name in ('_to_copy', 'copy_'):
+            self.syncs += _moves(name, args, result)
+        elif name in READS or (name in INDEXING and _by_mask(name, args)):
+            self.syncs += args[0].device.type != 'cpu'
         return result
 
 

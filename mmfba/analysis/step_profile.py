@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""Memory and FLOPs of one training step."""
+"""Memory, FLOPs and operators of one training step."""
 
 import gc
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local.memory import CudaPeak, PeakTracker
 
+from .operators import OperatorCount
 from .tensors_in import tensors_in
 
 
@@ -25,6 +26,8 @@ class StepProfile:
         static_bytes (int): Alive before and after the step: parameters,
             buffers, optimizer state, the batch, and what the model keeps
             between steps, such as gradients that are not set to None.
+        operators (int): Operators that ran, see :class:`OperatorCount`.
+        syncs (int): How many of them a GPU would be waited for.
         flops (int): Floating point operations of forward, backward and
             recomputation, those of convolutions and matrix products only.
         timeline (List[int]): Bytes alive after each allocation and release.
@@ -35,6 +38,8 @@ class StepProfile:
 
     peak_bytes: int
     static_bytes: int
+    operators: int
+    syncs: int
     flops: int
     timeline: list[int]
     tags: list[tuple[int, str]]
@@ -89,13 +94,16 @@ def profile_step(
         if learner is not None:
             learner.on_module = tracker.tag
         try:
-            step()
+            with OperatorCount() as count:
+                step()
         finally:
             if learner is not None:
                 learner.on_module = previous
     return StepProfile(
         peak_bytes=tracker.peak,
         static_bytes=static_bytes,
+        operators=count.operators,
+        syncs=count.syncs,
         flops=flop_counter.get_total_flops(),
         # The tracker goes on when model and batch are freed.
         timeline=list(tracker.timeline),

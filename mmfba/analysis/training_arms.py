@@ -27,7 +27,8 @@ def make_arm(
             ``fba`` (the config's own modules), ``bp`` if neither is given;
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
-            number), ``checkpoint<n>`` (inside the first n modules, all
+            number), ``fast`` (the main head on all levels at once),
+            ``checkpoint<n>`` (inside the first n modules, all
             without a number), ``stem`` (lean), ``width<n>`` (SLM of n
             percent of the backbone's channels), ``update`` (the optimizer
             module by module), ``cp`` (upstream's ``with_cp``), and
@@ -116,6 +117,10 @@ def _stem(cfg: 'Config', *_) -> None:
     cfg.model.local_learning.lean_stem = True
 
 
+def _fast(cfg: 'Config', *_) -> None:
+    cfg.model.local_learning.fast_head = True
+
+
 def _checkpoint(cfg: 'Config', count: int, *_) -> None:
     chosen = list(range(count)) if count else True
     cfg.model.local_learning.checkpoint = chosen
@@ -182,6 +187,7 @@ TOKENS: Dict[str, Callable[..., None]] = dict(
     chunk=_chunk,
     checkpoint=_checkpoint,
     stem=_stem,
+    fast=_fast,
     width=_width,
     update=_update,
     cp=_cp,

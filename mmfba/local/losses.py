@@ -17,9 +17,10 @@ def sum_losses(losses: Dict[str, Any]) -> Tensor:
         ValueError: If no key has the word "loss".
     """
     terms = [
-        sum(t.mean() for t in v) if isinstance(v, (list, tuple)) else v.mean()
+        t.mean() if t.dim() else t  # each is a kernel to launch
         for name, v in losses.items()
         if 'loss' in name
+        for t in (v if isinstance(v, (list, tuple)) else (v,))
     ]
     if not terms:
         raise ValueError(

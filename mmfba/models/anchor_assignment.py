@@ -3,9 +3,10 @@
 a value that the host reads, which a GPU would have to wait for."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .canvas import Canvas
@@ -79,6 +80,26 @@ class Targets:
             boxes.transpose(2, 3).flatten(0, 1),
             (positive * mask).flatten(0, 1)[:, None],
         )
+
+
+def padded(gts: List[Any]) -> Tuple[Tensor, Tensor]:
+    """Boxes and labels of all images.
+
+    Args:
+        gts (list[InstanceData]): Those of each image.
+
+    Returns:
+        tuple[Tensor, Tensor]: Boxes (N, M, 4) and labels (N, M) of at least
+        one box; where an image has fewer they are 0 and -1.
+    """
+    from mmdet.structures.bbox import get_box_tensor
+
+    most = max(1, *map(len, gts))
+    lacks = [most - len(gt) for gt in gts]
+    boxes = [get_box_tensor(gt.bboxes) for gt in gts]
+    boxes = [F.pad(b, (0, 0, 0, lack)) for b, lack in zip(boxes, lacks)]
+    labels = [F.pad(gt.labels, (0, n), value=-1) for gt, n in zip(gts, lacks)]
+    return torch.stack(boxes), torch.stack(labels)
 
 
 def assign(

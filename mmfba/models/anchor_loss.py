@@ -15,6 +15,7 @@ from .canvas import Canvas
 from .image_wise import ImageWiseHeadLoss, definer
 from .losses.sigmoid_focal_sum import sigmoid_focal_sum
 from .normalisers import EPS
+from .point_loss import PointLoss, is_point_head
 
 FOCAL = ('FocalLoss', 'mmfba.LeanSigmoidFocalLoss')
 
@@ -33,7 +34,8 @@ def targets_of(
         AnchorTargets: What :func:`dense_loss` takes; None if only the head
         itself knows its targets.
     """
-    if main is not None and head.assigner is main.head.assigner:
+    assigner = getattr(head, 'assigner', None)
+    if main is not None and assigner is main.head.assigner:
         if head is not main.head and why_not(head):
             main.heads.append(head)
         return main
@@ -56,6 +58,8 @@ def dense_loss(
         Callable: ``loss(features, rows)`` maps a map of each level, and the
         slice of the batch that they are of, to the images' part of the loss.
     """
+    if is_point_head(head):
+        return PointLoss(head, data_samples)
     if targets is None:
         return ImageWiseHeadLoss(head, data_samples)
     if head in targets.heads:

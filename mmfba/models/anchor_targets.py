@@ -6,12 +6,11 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmfba.type_name import type_name
 
-from .anchor_assignment import Targets, assign, encode
+from .anchor_assignment import Targets, assign, encode, padded
 from .canvas import Sizes
 from .image_wise import definer
 
@@ -114,20 +113,8 @@ class AnchorTargets:
     def _find(
         self, sizes: Sizes, device: torch.device, data_samples: List[Any]
     ) -> Targets:
-        from mmdet.structures.bbox import get_box_tensor
-
         head, anchors = self.head, self.anchors(sizes, device)
-        found = [sample.gt_instances for sample in data_samples]
-        most = max(1, *map(len, found))
-        boxes = torch.stack(
-            [
-                F.pad(get_box_tensor(g.bboxes), (0, 0, 0, most - len(g)))
-                for g in found
-            ]
-        )
-        classes = torch.stack(
-            [F.pad(g.labels, (0, most - len(g)), value=-1) for g in found]
-        )
+        boxes, classes = padded([s.gt_instances for s in data_samples])
         shapes = [s.metainfo['pad_shape'][:2] for s in data_samples]
         inside = self._inside(sizes, device, shapes)
         assigned = assign(head.assigner, anchors, boxes, classes >= 0, inside)

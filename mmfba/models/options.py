@@ -26,7 +26,7 @@ TYPES = dict(
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
-    **dict.fromkeys(('stem_unit', 'lean_stem'), (bool, 'a bool')),
+    **dict.fromkeys(('stem_unit', 'lean_stem', 'fast_head'), (bool, 'a bool')),
 )
 
 
@@ -47,6 +47,10 @@ class LocalLearningOptions:
         lean_stem (bool): Whether the stem computes image by image and keeps
             nothing but its input, see :func:`mmfba.local.lean_stem`. Defaults
             to False.
+        fast_head (bool): Whether the main head of a detector, too, runs on
+            all levels at once, as auxiliary heads do, see
+            :func:`mmfba.models.anchor_loss.anchor_loss`: fewer operators, the
+            same loss up to the order of sums. Defaults to False.
         backward (str): ``'immediate'`` or ``'summed'``, see
             :class:`mmfba.local.LocalLearner`. Defaults to ``'immediate'``.
         timing (str): ``'causal'`` or ``'two_pass'``, see there. Defaults to
@@ -69,6 +73,7 @@ class LocalLearningOptions:
     partition: Union[str, Sequence[str], Mapping[str, Any], None] = None
     stem_unit: bool = True
     lean_stem: bool = False
+    fast_head: bool = False
     backward: str = 'immediate'
     timing: str = 'causal'
     taps: Optional[List[str]] = None

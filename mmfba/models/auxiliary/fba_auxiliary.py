@@ -74,8 +74,6 @@ class FBAAuxiliary(AuxiliaryNetwork):
         features, head = self.neck(x, bank), self._task_head
         if isinstance(head, SRHead):
             return head.loss(features, data_samples, bank)
-        if self._targets is None:
-            return head.loss(features, data_samples)
         loss = dense_loss(head, self._targets, data_samples)
         return loss(features, slice(0, len(data_samples)))
 

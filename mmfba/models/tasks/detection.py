@@ -1,5 +1,7 @@
 # Copyright (c) mmfba authors.
-from typing import Any, ContextManager, Dict, List, Optional
+from contextlib import contextmanager, nullcontext
+from typing import Any, Dict, Iterator, List, Optional
+from unittest.mock import patch
 
 from mmdet.models.detectors import SingleStageDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -7,8 +9,9 @@ from torch import Tensor, nn
 
 from mmfba.local import ImageWise
 
-from ..anchor_loss import dense_loss
-from ..anchor_targets import AnchorTargets, why_not
+from ..anchor_loss import dense_loss, why_not
+from ..anchor_targets import AnchorTargets
+from ..anchor_targets import why_not as why_no_targets
 from ..auxiliary import MainModel
 from ..auxiliary.heads.task_head import accepts
 from ..image_wise import (
@@ -87,9 +90,20 @@ class LocalDetection(LocalModel):
     def _anchor_targets(self) -> Optional[AnchorTargets]:
         """What all heads with the main head's anchors are trained on."""
         head = getattr(self, 'bbox_head', None)
-        if head is None or why_not(head):
-            return None
-        return AnchorTargets(head, [head])
+        reason = 'this detector has no dense head'
+        if head is not None:
+            reason = why_no_targets(head) or (
+                self.options.fast_head and why_not(head)
+            )
+        if not reason:
+            return AnchorTargets(
+                head, [] if self.options.fast_head else [head]
+            )
+        if self.options.fast_head:
+            raise ValueError(
+                f'local_learning.fast_head=True: {reason}: leave it out'
+            )
+        return None
 
     def _head_config(self) -> Dict[str, Any]:
         """As the detector builds it: with its train_cfg and test_cfg."""
@@ -131,15 +145,24 @@ class LocalDetection(LocalModel):
             lambda: plain(batch_inputs, batch_data_samples),
         )
 
-    def step_context(self, targets: List[Any]) -> ContextManager:
+    @contextmanager
+    def step_context(self, targets: List[Any]) -> Iterator[None]:
         if self.anchor_targets is None:
-            return super().step_context(targets)
-        return self.anchor_targets.of_batch(targets)
+            yield
+            return
+        head = self.anchor_targets.head
+        loss = dense_loss(head, self.anchor_targets, targets)
+        fast = patch.object(
+            head, 'loss', lambda x, samples: loss(x, slice(0, len(samples)))
+        )
+        with self.anchor_targets.of_batch(targets):
+            with fast if self.options.fast_head else nullcontext():
+                yield
 
     def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:
         """The main loss, some images at a time from the neck on."""
         head, targets = self.bbox_head, self.anchor_targets
-        if targets is not None and head not in targets.heads:
+        if targets is not None and head is not targets.head:
             targets = None  # a hook has replaced it
         loss = dense_loss(head, targets, samples)
         neck = self.neck if self.with_neck else tuple
