@@ -61,7 +61,7 @@ class MainHeadChanges:
                 continue
             if old is not new:
                 other = isinstance(new, (Tensor, tuple)) or _parts(new)
-                if _alike(old, new) and not other:
+                if not other and _alike(old, new):
                     continue  # an equal number or the like
                 replaced.add(path)
             main = now[path[:1]][0]
@@ -137,6 +137,8 @@ def _alike(one: Any, other: Any) -> bool:
         return False
     if isinstance(one, Tensor):
         return one.shape == other.shape
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
     return bool(_parts(one)) or bool(np.all(one == other))
 
 
