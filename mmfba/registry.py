@@ -123,16 +123,11 @@ MODEL_WRAPPERS = Registry(
     scope='mmfba',
     locations=['mmfba.engine.model_wrappers'],
 )
-TASK_UTILS = LazyRegistry(
+TASK_UTILS = Registry(
     'task util',
     parent=MMENGINE_TASK_UTILS,
+    scope='mmfba',
     locations=['mmfba.models', 'mmfba.analysis.balanced_partition'],
-    optional=dict(
-        mmdet=dict(
-            YOLOV1Assigner='mmfba.models.task_modules',
-            YOLOV1BBoxCoder='mmfba.models.task_modules',
-        )
-    ),
 )
 DATASETS = LazyRegistry(
     'dataset',

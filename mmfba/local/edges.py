@@ -25,12 +25,8 @@ class Edges:
         self._passing_back = False
 
     def leaf(self, tensor: Tensor) -> Tensor:
-        """A leaf in place of a tensor of the graph, with the same values.
-
-        Args:
-            tensor (Tensor): The tensor; it is returned itself if it requires
-                no gradient, or is a leaf of this kind.
-        """
+        """A leaf in place of a tensor of the graph, with the same values; the
+        tensor itself if it requires no gradient, or is a leaf of this kind."""
         if not tensor.requires_grad or hasattr(tensor, 'made_of'):
             return tensor
         leaf = tensor.detach().requires_grad_()

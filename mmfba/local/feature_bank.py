@@ -91,7 +91,7 @@ class FeatureBank:
     @property
     def read_features(self) -> List[str]:
         """list[str]: The features of which something is read."""
-        bases = [name.replace(POOLED, '') for name in self._last_reader]
+        bases = [name.removesuffix(POOLED) for name in self._last_reader]
         return list(dict.fromkeys(bases))
 
     @property

@@ -38,15 +38,13 @@ class FeatureSpec:
     channels_last: bool = False
 
     def map_of(self, output: object, images: Tensor) -> Tensor:
-        """The feature as a map, a view of what the module returned.
+        """The feature as a map (N, C, h, w), a view of what the module
+        returned.
 
         Args:
             output (object): What the module returned: a map, or tokens
                 (N, L, C), or a tuple that begins with them.
             images (Tensor): Images of the batch, (N, 3, H, W).
-
-        Returns:
-            Tensor: (N, C, h, w).
 
         Raises:
             ValueError: If the tokens are those of no map of the images.
@@ -75,14 +73,8 @@ class FeatureSpec:
 def spec_of(
     name: str, parts: Sequence[Call], end: Call, size: Tuple[int, int]
 ) -> FeatureSpec:
-    """What a probe tells of a feature.
-
-    Args:
-        name (str): Its name.
-        parts (Sequence[Call]): The calls that computed it.
-        end (Call): The one that returned it.
-        size (tuple[int, int]): Height and width of the probe's input.
-    """
+    """What a probe with images of a size tells of a feature: ``parts``
+    computed it, and ``end`` returned it."""
     shape = end.outputs[0].shape
     channels, height, tokens, last = shape[-1], 1, -1, False
     if len(shape) == 4:

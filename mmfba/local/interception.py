@@ -88,9 +88,11 @@ class Interception:
         for name in self.cuts.skips:
             self._add(modules[name].register_forward_hook(self._skip))
         for name in self.taps:
-            self._add(modules[name].register_forward_hook(self._tap(name)))
+            tap = partial(self._tap, name)
+            self._add(modules[name].register_forward_hook(tap))
         for index, name in enumerate(self.cuts.ends):
-            self._add(modules[name].register_forward_hook(self._cut(index)))
+            cut = partial(self._cut, index)
+            self._add(modules[name].register_forward_hook(cut))
         for name, reader in self.cuts.bypasses:
             self._add(modules[name].register_forward_hook(self._hold))
             reads = modules[reader]
@@ -113,16 +115,13 @@ class Interception:
                 'loss belongs to: local_learning.num_modules=1 trains it'
             )
 
-    def _tap(self, name: str) -> Callable:
-        def hook(module: nn.Module, args: Any, out: Any) -> Any:
-            if self.cuts.skips:
-                # Or a backward would pass what made it for the bank's
-                # readers, and again for a skip that begins behind it.
-                out = tree_map_only(Tensor, self._edges.leaf, out)
-            self.on_tap(name, out)
-            return out
-
-        return hook
+    def _tap(self, name: str, module: nn.Module, args: Any, out: Any) -> Any:
+        if self.cuts.skips:
+            # Or a backward would pass what made it for the bank's readers,
+            # and again for a skip that begins behind it.
+            out = tree_map_only(Tensor, self._edges.leaf, out)
+        self.on_tap(name, out)
+        return out
 
     def _skip(self, module: nn.Module, args: Any, out: Any) -> Any:
         """Let all that follows read a leaf, which a cut can close."""
@@ -151,15 +150,12 @@ class Interception:
             'local_learning.num_modules=1, without checkpoint, trains it'
         )
 
-    def _cut(self, index: int) -> Callable:
-        def hook(module: nn.Module, args: Any, out: Any) -> Any:
-            self._check_turn(index)
-            self.on_cut(index, out)
-            self._done = index + 1
-            self._edges.close()
-            return tree_map_only(Tensor, Tensor.detach, out)
-
-        return hook
+    def _cut(self, index: int, module: nn.Module, args: Any, out: Any) -> Any:
+        self._check_turn(index)
+        self.on_cut(index, out)
+        self._done = index + 1
+        self._edges.close()
+        return tree_map_only(Tensor, Tensor.detach, out)
 
     def _check_turn(self, index: int) -> None:
         name = self.cuts.ends[index]

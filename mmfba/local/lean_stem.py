@@ -17,17 +17,14 @@ def lean_stem(modules: Modules, x: Tensor) -> Tensor:
 
     The stem works at the highest resolution, so that what it keeps is much of
     a small network's memory. Here the convolution runs again image by image:
-    once for the statistics of the batch, once for the output, and twice in
-    the backward. Output and gradients are those of the modules up to the
-    order of sums; running statistics move once. Under autocast all is computed
-    in the type of the weights, in the backward too.
+    once for the statistics of the batch, once for the output, and twice in the
+    backward. Output and gradients are those of the modules up to the order of
+    sums; running statistics move once. Under autocast all is computed in the
+    type of the weights, in the backward too.
 
     Args:
         modules (tuple[nn.Module]): Convolution, normalisation, ReLU, pooling.
         x (Tensor): Images (N, C, H, W), which need no gradient.
-
-    Returns:
-        Tensor: The pooled map.
     """
     conv, norm, _, pool = modules
     # The function's own backward would not be cast automatically.
@@ -44,11 +41,7 @@ def lean_stem(modules: Modules, x: Tensor) -> Tensor:
 
 
 def check_lean_stem(modules: Tuple[nn.Module, ...]) -> None:
-    """Refuse a stem of other parts or with other padding.
-
-    Raises:
-        ValueError: It names the parts or the padding.
-    """
+    """Refuse a stem of other parts or with other padding."""
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
     names = [type(m).__name__ for m in modules]
     fits = len(modules) == 4 and all(map(isinstance, modules, kinds))

@@ -52,10 +52,9 @@ class Borrower:
     def lend_reduction(self, reduce: Reduce) -> Iterator[None]:
         """Average gradients over processes by ``reduce`` in the context.
 
-        Args:
-            reduce (Callable): Called with the trained parameters of a local
-                module but the last, and of its auxiliary network, when they
-                have their gradients. It returns before these are averaged.
+        It is called with the trained parameters of a local module but the
+        last, and of its auxiliary network, when they have their gradients, and
+        returns before these are averaged.
         """
         self._reduce = reduce
         try:

@@ -23,14 +23,10 @@ class PeakTracker(TorchDispatchMode):
     the meta device alike, and a backward may run anywhere, also inside the
     forward of a module.
 
-    What existed before is not seen: hand it to :meth:`track`, or it is
-    counted from the moment an operator returns a view of it.
-
-    Note:
-        Not seen: buffers inside a kernel, and sparse tensors.
-        A CPU backward runs in the calling thread. The autograd engine hands
-        the mode on to the threads it uses for a GPU, but there
-        ``torch.cuda.max_memory_allocated`` tells more.
+    What existed before is not seen: hand it to :meth:`track`, or it is counted
+    from the moment an operator returns a view of it. Buffers inside a kernel
+    and sparse tensors are not seen at all. Of a GPU
+    ``torch.cuda.max_memory_allocated`` tells more.
 
     Args:
         granularity (int): Bytes that each storage is rounded up to a multiple
@@ -42,16 +38,15 @@ class PeakTracker(TorchDispatchMode):
         current (int): Bytes alive now.
         peak (int): The largest :attr:`current` since the start or the last
             :meth:`reset_peak`.
-        peak_by_tag (Dict[str, int]): The same for each tag, over the time it
+        peak_by_tag (dict[str, int]): The same for each tag, over the time it
             was set.
-        timeline (List[int]): :attr:`current` after each of its changes.
-            Empty unless ``record``.
-        tags (List[Tuple[int, str]]): Each tag set so far, and the index in
+        timeline (list[int]): :attr:`current` after each of its changes, with
+            ``record``.
+        tags (list[tuple[int, str]]): Each tag set so far, and the index in
             :attr:`timeline` that it starts at.
 
     Examples:
-        >>> tracker = PeakTracker().track(model, optimizer, images)
-        >>> with tracker:
+        >>> with PeakTracker().track(model, optimizer, images) as tracker:
         >>>     model(images).sum().backward()
         >>> tracker.peak
     """
@@ -82,12 +77,6 @@ class PeakTracker(TorchDispatchMode):
             *objs: Tensors, modules (parameters, their gradients, buffers),
                 optimizers (their state), or lists, tuples and dicts of
                 these. Other values inside such containers are ignored.
-
-        Returns:
-            PeakTracker: This tracker.
-
-        Raises:
-            TypeError: If an argument is of another type.
         """
         for obj in objs:
             if not isinstance(
@@ -101,11 +90,7 @@ class PeakTracker(TorchDispatchMode):
         return self
 
     def tag(self, name: Optional[str]) -> None:
-        """Name what runs from now on, for :attr:`peak_by_tag`.
-
-        Args:
-            name (str, optional): The tag; None for none.
-        """
+        """Name what runs from now on for :attr:`peak_by_tag`; None ends it."""
         self._live.collect()
         self._tag = name
         if name is not None:
@@ -173,14 +158,8 @@ class CudaPeak:
     """The same figures of the current GPU, from PyTorch's allocator.
 
     They include what no operator returns: workspaces and buffers inside
-    kernels. The statistics are restarted at every tag.
-
-    Attributes:
-        current (int): Bytes allocated now.
-        peak (int): The most allocated at once inside the context.
-        peak_by_tag (Dict[str, int]): The same for each tag.
-        timeline (List[int]): Empty; the allocator keeps no history.
-        tags (List[Tuple[int, str]]): Empty as well.
+    kernels. The statistics are restarted at every tag; ``timeline`` and
+    ``tags`` stay empty.
     """
 
     def __init__(self) -> None:
@@ -200,11 +179,7 @@ class CudaPeak:
         self.peak, self.peak_by_tag = self.current, {}
 
     def tag(self, name: Optional[str]) -> None:
-        """Name what runs from now on, for :attr:`peak_by_tag`.
-
-        Args:
-            name (str, optional): The tag; None for none.
-        """
+        """See :meth:`PeakTracker.tag`."""
         self._collect()
         self._tag = name
 

@@ -29,14 +29,8 @@ class Ownership:
 
 
 def find_owners(probe: Probe, units: Sequence[Unit]) -> Ownership:
-    """Run the probed network cut, and see what each loss would reach.
-
-    Args:
-        probe (Probe): The probed network.
-        units (Sequence[Unit]): The units to cut after.
-
-    Returns:
-        Ownership: With all that has to be detached.
+    """Run the probed network cut after some units, and see what each loss
+    would reach, and what has to be detached for it.
 
     Raises:
         ValueError: If a parameter would be trained by no loss or by several;

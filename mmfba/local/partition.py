@@ -4,7 +4,7 @@
 Every function returns the local modules as ``(start, stop)`` ranges of unit
 indices. A unit that is not cuttable goes with the unit that follows it. Units
 before ``first`` (the frozen prefix) are in no module: K counts what is
-trained.
+trained. What cannot be cut so is a ``ValueError``.
 """
 
 import difflib
@@ -22,17 +22,6 @@ def partition_uniform(
 
     Where K does not divide the number of units, the later modules get the
     additional ones: the early ones work at high resolution.
-
-    Args:
-        units (Sequence[Unit]): Units of the network.
-        num_modules (int): K, the last module included.
-        first (int): Index of the first trained unit. Defaults to 0.
-
-    Returns:
-        list[tuple[int, int]]: Start and stop of each module.
-
-    Raises:
-        ValueError: If there are fewer units than modules.
     """
     stops = _possible_stops(units, first)
     _check_num_modules(num_modules, len(stops), 'trained units')
@@ -44,17 +33,8 @@ def partition_by_stage(
 ) -> Ranges:
     """Cut at the ends of stages; the stem goes with the first stage.
 
-    Args:
-        units (Sequence[Unit]): Units of the network.
-        num_modules (int): K. With fewer modules than stages, neighbouring
-            stages are trained together, the later modules having more.
-        first (int): Index of the first trained unit. Defaults to 0.
-
-    Returns:
-        list[tuple[int, int]]: Start and stop of each module.
-
-    Raises:
-        ValueError: If there are fewer trained stages than modules.
+    With fewer modules than stages, neighbouring stages are trained together,
+    the later modules having more.
     """
     ends = stage_ends(units, first)
     _check_num_modules(num_modules, len(ends), 'trained stages')
@@ -62,15 +42,7 @@ def partition_by_stage(
 
 
 def stage_ends(units: Sequence[Unit], first: int = 0) -> List[int]:
-    """Stops of modules that end with a stage.
-
-    Args:
-        units (Sequence[Unit]): Units of the network.
-        first (int): Index of the first trained unit. Defaults to 0.
-
-    Returns:
-        list[int]: The network's end included.
-    """
+    """Stops of modules that end with a stage, the network's end included."""
     last = len(units) - 1
     return [
         i + 1
@@ -86,21 +58,7 @@ def stage_ends(units: Sequence[Unit], first: int = 0) -> List[int]:
 def partition_by_cuts(
     units: Sequence[Unit], cuts: Sequence[str], first: int = 0
 ) -> Ranges:
-    """Cut after the units named.
-
-    Args:
-        units (Sequence[Unit]): Units of the network.
-        cuts (Sequence[str]): Names of units, in order. K is one more.
-        first (int): Index of the first trained unit. Defaults to 0.
-
-    Returns:
-        list[tuple[int, int]]: Start and stop of each module.
-
-    Raises:
-        ValueError: If a cut is unknown, double, out of order, in the frozen
-            prefix, at the end of the backbone or after a unit that is no
-            module of its own.
-    """
+    """Cut after the units named, in order."""
     names = [unit.name for unit in units]
     stops = []
     for cut in cuts:
@@ -143,19 +101,8 @@ def partition_balanced(
     """Cut into the K modules whose largest peak is least.
 
     Of several such partitions the one with the least sum of peaks.
-
-    Args:
-        units (Sequence[Unit]): Units of the network.
-        num_modules (int): K, the last module included.
-        peak (Callable): ``peak(index, start, stop)`` of the module
-            ``index``, if its units are ``start`` to ``stop - 1``.
-        first (int): Index of the first trained unit. Defaults to 0.
-
-    Returns:
-        list[tuple[int, int]]: Start and stop of each module.
-
-    Raises:
-        ValueError: If there are fewer units than modules.
+    ``peak(index, start, stop)`` is that of module ``index``, if its units are
+    ``start`` to ``stop - 1``.
     """
     stops = _possible_stops(units, first)
     _check_num_modules(num_modules, len(stops), 'trained units')

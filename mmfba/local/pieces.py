@@ -58,15 +58,8 @@ class Piece:
 
 
 def merge(probe: Probe, calls: Sequence[Call]) -> List[Piece]:
-    """Layers with what they follow, and what no cut can end with the next.
-
-    Args:
-        probe (Probe): The probe forward.
-        calls (Sequence[Call]): Calls that follow one another.
-
-    Returns:
-        list[Piece]: In the same order.
-    """
+    """Layers with what they follow, and what no cut can end with the next, in
+    the order of the calls."""
     crossing = [probe.crossing(call) for call in calls]
     spans = Counter(node for nodes in crossing for node in nodes)
     merged: List[Piece] = []

@@ -7,11 +7,7 @@ from torch import Tensor
 
 
 def no_autocast(device: str) -> ContextManager:
-    """A context without automatic mixed precision.
-
-    Args:
-        device (str): Type of the device; some, such as ``'meta'``, have none.
-    """
+    """A context without automatic mixed precision on a type of device."""
     try:
         return torch.autocast(device, enabled=False)
     except RuntimeError:  # torch 2.1 cannot be asked before

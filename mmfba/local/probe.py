@@ -4,21 +4,14 @@
 import copy
 from collections import Counter
 from contextlib import ExitStack
-from typing import (
-    Any,
-    Container,
-    List,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-)
+from typing import Any, Container, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .call import Call, pairs_in, tensors_of
+from .isolation import graph_of
 
 
 class Probe:
@@ -53,11 +46,8 @@ class Probe:
         self._read_graph()
 
     def run(self) -> List[Tensor]:
-        """Run the network once more, with the same random numbers.
-
-        Returns:
-            list[Tensor]: What it returns, flat.
-        """
+        """Run the network once more, with the same random numbers; what it
+        returns, flat."""
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return list(tensors_of(self.network(self.inputs)))
@@ -83,21 +73,13 @@ class Probe:
 
     def _read_graph(self) -> None:
         """For each node when it was made and when it was used last."""
+        nodes, _ = graph_of(*self.outputs)
         last_use: dict = {}
-        todo = [t.grad_fn for t in self.outputs if t.grad_fn is not None]
-        seen = set()
-        while todo:
-            node = todo.pop()
-            if node in seen:
-                continue
-            seen.add(node)
+        for node in nodes:
+            use = node._sequence_nr()
             for source, _ in node.next_functions:
-                if source is None:
-                    continue
-                if not hasattr(source, 'variable'):
-                    use = node._sequence_nr()
+                if source in nodes:
                     last_use[source] = max(use, last_use.get(source, use))
-                todo.append(source)
         self._nodes = list(last_use)
         # A default device may have no values.
         self._made, self._used = (
@@ -127,14 +109,11 @@ class Probe:
         return nodes.difference(call.nodes)
 
     def maker(self, node: Any) -> Optional[Call]:
-        """The call whose output a node made, if a leaf can take its place.
+        """The call whose output a node of the graph made, if a leaf can take
+        its place.
 
-        Args:
-            node (Any): A node of the autograd graph.
-
-        Returns:
-            Call, optional: None if no module returned it, or one that is
-            called more than once, or if it was overwritten in place later.
+        None if no module returned it, or one that is called more than once, or
+        if it was overwritten in place later.
         """
         for call in self.root.walk():
             if node not in call.nodes:
@@ -169,9 +148,6 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
         network (nn.Module): The network. It is not changed.
         sizes (Sequence[int]): Heights and widths of the input to try, in
             pixels, until one fits.
-
-    Returns:
-        Probe: What was recorded.
 
     Raises:
         TypeError: If the network runs with none of them.

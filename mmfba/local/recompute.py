@@ -22,12 +22,13 @@ from .units import Unit
 
 def recomputed(
     forward: Callable[..., Any],
-    x: Any,
     modules: Iterable[nn.Module],
+    x: Any,
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    """What a function returns; it keeps its input alone for the backward.
+    """What a function of ``x`` returns; it keeps its input alone for the
+    backward.
 
     The backward runs the forward again, with the same random numbers; running
     statistics move once. Non-reentrant, so that parameters get their gradient
@@ -35,13 +36,10 @@ def recomputed(
 
     Args:
         forward (Callable): The function.
-        x (Any): Its input, such as a tensor.
         modules (Iterable[nn.Module]): The modules that it runs.
+        x (Any): Its input, such as a tensor.
         *args (Any): More of its arguments.
         **kwargs (Any): The same by name.
-
-    Returns:
-        Any: Its output.
     """
     if not torch.is_grad_enabled():
         return forward(x, *args, **kwargs)
@@ -57,15 +55,8 @@ def recomputed(
 def recomputing(
     network: nn.Module, units: Sequence[Unit]
 ) -> Dict[nn.Module, Callable[..., Any]]:
-    """Forwards with which units keep their input alone for the backward.
-
-    Args:
-        network (nn.Module): The network.
-        units (Sequence[Unit]): Some of its units.
-
-    Returns:
-        dict[nn.Module, Callable]: See :func:`replaced`.
-    """
+    """Forwards with which units of a network keep their input alone for the
+    backward, see :func:`replaced`."""
     forwards: Dict[nn.Module, Callable[..., Any]] = {}
     for unit in units:
         # Between others a network may read sizes, or hand on arguments.
@@ -80,9 +71,8 @@ def recomputing(
         for run in runs:
             modules = [network.get_submodule(name) for name in run]
             forward = partial(_in_turn, [m.forward for m in modules])
-            forwards.update(
-                as_one(modules, partial(_recomputed, forward, modules))
-            )
+            again = partial(recomputed, forward, modules)
+            forwards.update(as_one(modules, again))
     return forwards
 
 
@@ -94,13 +84,3 @@ def _in_turn(
     for forward in others:
         x = forward(x)
     return x
-
-
-def _recomputed(
-    forward: Callable[..., Any],
-    modules: Sequence[nn.Module],
-    x: Any,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    return recomputed(forward, x, modules, *args, **kwargs)

@@ -10,9 +10,6 @@ def replaced(forwards: Dict[nn.Module, Callable[..., Any]]) -> Iterator[None]:
     """Let modules run another forward inside the context.
 
     Hooks of the modules run as ever, and their state dict stays as it is.
-
-    Args:
-        forwards (dict[nn.Module, Callable]): The forward of each.
     """
     before = {m: vars(m).get('forward') for m in forwards}
     try:
@@ -30,13 +27,7 @@ def as_one(
     modules: Sequence[nn.Module],
     forward: Callable[..., Any],
 ) -> Dict[nn.Module, Callable[..., Any]]:
-    """Forwards with which the first of several modules that follow each
-    other computes all of them, and the others hand its result on.
-
-    Args:
-        modules (Sequence[nn.Module]): In the order in which they run.
-        forward (Callable): Maps the input of the first to the output of the
-            last.
-    """
+    """Forwards with which the first of several modules, in the order in which
+    they run, computes all of them, and the others hand its result on."""
     rest = dict.fromkeys(modules[1:], lambda x: x)
     return {**rest, modules[0]: forward}

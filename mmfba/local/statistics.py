@@ -8,13 +8,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def frozen_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Let a forward leave no trace in running statistics.
+    """Let a forward of modules leave no trace in running statistics.
 
     Batch normalisation still normalises by the batch, so that features equal
     those of the forward that counts.
-
-    Args:
-        modules (Iterable[nn.Module]): What runs inside the context.
     """
     saved = [
         (buffer, buffer.clone())

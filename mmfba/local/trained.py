@@ -59,15 +59,8 @@ class Trained:
     ) -> None:
         """Check that the loss of module ``index`` trains it and no other.
 
-        The last module's loss may reach all but what other modules train.
-
-        Args:
-            index (int): The module.
-            roots (Sequence[Tensor]): What its backward starts from.
-            leaves (Sequence[Tensor]): What else it may reach. Defaults to ().
-
-        Raises:
-            RuntimeError: See :func:`check_isolation`.
+        The last module's loss may reach all but what other modules train; all
+        may reach ``leaves``. See :func:`check_isolation`.
         """
         names = {p: name for name, p in self.model.named_parameters()}
         if index == len(self.owned):

@@ -17,13 +17,7 @@ from .units import Anatomy, Unit
 
 
 def find_units(probe: Probe) -> Anatomy:
-    """Cut a network into units.
-
-    Args:
-        probe (Probe): Its probe forward.
-
-    Returns:
-        Anatomy: The units, in the order in which they run.
+    """Cut a network into units, in the order in which they run.
 
     Raises:
         TypeError: If it has no sequence of modules that could be cut.

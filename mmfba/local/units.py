@@ -83,7 +83,8 @@ class Anatomy:
     def bypasses(
         self, outputs_read: Sequence[Optional[str]], recomputed: Sequence[Unit]
     ) -> Tuple[Tuple[str, str], ...]:
-        """What the network would keep for longer than is needed.
+        """What the network would keep for longer than is needed, see
+        :class:`Cuts`.
 
         It keeps its outputs until it ends, also those that nobody reads, and
         the input of a module until the module returns, also if that has its
@@ -94,9 +95,6 @@ class Anatomy:
                 what nobody outside reads.
             recomputed (Sequence[Unit]): The units that are run again in the
                 backward.
-
-        Returns:
-            tuple[tuple[str, str]]: See :class:`Cuts`.
         """
         return tuple(
             (unit.end, unit.reader)
@@ -107,23 +105,13 @@ class Anatomy:
         )
 
     def trained_in(self, network: nn.Module) -> 'Anatomy':
-        """The same, with the units that are trained in a network.
-
-        Args:
-            network (nn.Module): The network, with what is frozen in it.
-        """
+        """The same, with the units that are trained in a network."""
         trains = {n: p.requires_grad for n, p in network.named_parameters()}
         units = (
             replace(u, trained=any(trains[n] for n in u.parameters))
             for u in self.units
         )
         return replace(self, units=tuple(units))
-
-    def without_stem_cut(self) -> 'Anatomy':
-        """The same, with no cut after the first unit."""
-        stem, *others = self.units
-        units = (replace(stem, cuttable=False), *others)
-        return replace(self, units=units)
 
     def first_trained(self) -> int:
         """Index of the first unit that is trained.

@@ -7,7 +7,7 @@ asked for, and says so where it is missing.
 
 from typing import Any
 
-from mmfba.registry import MODELS, TASK_UTILS
+from mmfba.registry import MODELS
 
 from .auxiliary import *  # noqa: F401,F403
 from .joint_tail_partition import JointTailPartition
@@ -23,9 +23,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Such as ``LocalImageClassifier``, for configs that import classes."""
-    for registry in (MODELS, TASK_UTILS):
-        if name in registry.optional:
-            return registry.get(name)
-    if name.startswith('Local') and MODELS.get(name):
+    known = name in MODELS.optional
+    if known or name.startswith('Local') and MODELS.get(name):
         return MODELS.get(name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -4,9 +4,6 @@ AUXILIARY = 'local_aux'
 
 
 def is_auxiliary(name: str) -> bool:
-    """Whether a weight, or a part of the model, is of auxiliary networks.
-
-    Args:
-        name (str): Its name in the model, as in the state dict.
-    """
+    """Whether a weight, or a part of the model, is of auxiliary networks, by
+    its name as in the state dict."""
     return name.split('.')[0] == AUXILIARY

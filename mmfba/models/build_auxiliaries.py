@@ -1,14 +1,24 @@
 # Copyright (c) mmfba authors.
 from typing import Dict, Sequence
 
+from mmengine.model import ModuleList
+
 from mmfba.local import FeatureSpec
 from mmfba.local.random_state import forked_random_state
 from mmfba.registry import MODELS
 
 from .auxiliary import MainModel, UnitSpec
-from .auxiliary.auxiliary_networks import AuxiliaryNetworks
 from .options import LocalLearningOptions
 from .taps import readable
+
+
+class AuxiliaryNetworks(ModuleList):
+    """The auxiliary networks; their initialization leaves no trace in the
+    random state."""
+
+    def init_weights(self) -> None:
+        with forked_random_state():
+            super().init_weights()
 
 
 def build_auxiliaries(
@@ -18,7 +28,7 @@ def build_auxiliaries(
     cuts: Sequence[str],
     taps: Sequence[str],
 ) -> AuxiliaryNetworks:
-    """Build the auxiliary networks of a model.
+    """Build the auxiliary networks of a model, one for each cut.
 
     Args:
         options (LocalLearningOptions): The model's options.
@@ -26,9 +36,6 @@ def build_auxiliaries(
         features (dict[str, FeatureSpec]): All features, in order.
         cuts (Sequence[str]): The units that are cut after.
         taps (Sequence[str]): What goes into the bank.
-
-    Returns:
-        AuxiliaryNetworks: One for each cut.
     """
     names, timing = list(features), options.timing
     checkpoint = options.checkpointed(len(cuts) + 1)

@@ -7,15 +7,8 @@ from torch import nn
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """Build the model of a config as the Runner does, without a Runner.
-
-    Args:
-        cfg (Config): A config of mmpretrain, mmdet, mmagic or mmfba. Models
-            that write into their config get a copy.
-
-    Returns:
-        nn.Module: The model; ``init_weights`` has not been called.
-    """
+    """Build the model of a config of any library as the Runner does, without a
+    Runner; ``init_weights`` has not been called."""
     model = copy.deepcopy(cfg.model)
     if 'data_preprocessor' in cfg:
         model.setdefault('data_preprocessor', cfg.data_preprocessor)

@@ -7,13 +7,9 @@ from .local_model import LocalModel
 def describe(model: LocalModel) -> List[Dict[str, Any]]:
     """One row for each local module, as the user's log shows it.
 
-    Args:
-        model (LocalModel): The model.
-
-    Returns:
-        list[dict]: Index, first and last unit, parameters of its units and of
-        its auxiliary network, and what is read: entries of the bank, by the
-        last module outputs of the backbone.
+    It has the index, first and last unit, parameters of its units and of its
+    auxiliary network, and what is read: entries of the bank, by the last
+    module outputs of the backbone.
     """
     parameter = model.local_backbone.get_parameter
     rows = []

@@ -15,14 +15,8 @@ from .blocks import recomputed_by_path
 
 
 def other_forwards(model: Any) -> Dict[nn.Module, Callable[..., Any]]:
-    """Forwards that modules of a local model run in a training step.
-
-    Args:
-        model (LocalModel): The model.
-
-    Returns:
-        dict[nn.Module, Callable]: See :func:`mmfba.local.replaced`.
-    """
+    """Forwards that modules of a local model run in a training step, see
+    :func:`mmfba.local.replaced`."""
     units = recomputed_units(model)
     forwards: Dict[nn.Module, Callable[..., Any]] = {}
     if model.options.lean_stem:

@@ -25,18 +25,7 @@ class JointTailPartition:
     def __call__(
         self, model: nn.Module, options: LocalLearningOptions
     ) -> List[str]:
-        """Choose the cuts.
-
-        Args:
-            model (nn.Module): The model that is cut.
-            options (LocalLearningOptions): Its options.
-
-        Returns:
-            list[str]: Names of the units to cut after.
-
-        Raises:
-            ValueError: If that leaves nothing to cut, or another K is asked.
-        """
+        """Names of the units of a model to cut after."""
         anatomy = model.anatomy
         trained = anatomy.units[anatomy.first_trained() :]
         units = [

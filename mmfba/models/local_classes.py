@@ -65,14 +65,8 @@ def local_class(name: str) -> Optional[Type]:
 
 
 def plain_name(name: str) -> Optional[str]:
-    """The stock type that a local model stands for.
-
-    Args:
-        name (str): The local model's, such as ``'mmfba.LocalFasterRCNN'``.
-
-    Returns:
-        str, optional: Such as ``'mmdet.FasterRCNN'``.
-    """
+    """The stock type that a local model stands for: ``'mmdet.FasterRCNN'`` for
+    ``'mmfba.LocalFasterRCNN'``."""
     prefix = f'mmfba.{PREFIX}'
     made = MODELS.get(name) if name.startswith(prefix) else None
     for cls in made.__mro__ if made else ():

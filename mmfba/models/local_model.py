@@ -90,12 +90,8 @@ class LocalModel:
         raise NotImplementedError
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
-        """The task's bank entries, where ``taps`` is not set.
-
-        Args:
-            main (MainModel): What :meth:`main_model` returned.
-            cuts (list[str]): Names of the units that are cut after.
-        """
+        """The task's bank entries, where ``taps`` is not set, by the main
+        model and the units that are cut after."""
         raise NotImplementedError
 
     @property
@@ -104,16 +100,13 @@ class LocalModel:
         return getattr(self, self.network_name)
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
-        """Cut the network and build the auxiliary networks.
-
-        Args:
-            options (LocalLearningOptions): ``model.local_learning``.
-        """
+        """Cut the network and build the auxiliary networks."""
         self.options = options
-        found = self._probe()
-        self.anatomy = find_units(found).trained_in(self.local_backbone)
-        if not options.stem_unit:
-            self.anatomy = self.anatomy.without_stem_cut()
+        network = self.local_backbone
+        found = probe(network, probe_sizes(network, self.library))
+        self._outputs = [tuple(tensor.shape) for tensor in found.outputs]
+        self._inputs = tuple(found.inputs.shape)
+        self.anatomy = find_units(found).trained_in(network)
         if options.lean_stem:
             check_lean_stem(stem_of(self))
         options = options.with_partition_of(self)
@@ -151,19 +144,8 @@ class LocalModel:
                 aux.check_image_wise()
         check_readers(options, self.local_aux, self.learner.bank.read_names)
 
-    def _probe(self) -> Probe:
-        network = self.local_backbone
-        found = probe(network, probe_sizes(network, self.library))
-        self._outputs = [tuple(tensor.shape) for tensor in found.outputs]
-        self._inputs = tuple(found.inputs.shape)
-        return found
-
     def features(self, found: Probe) -> Dict[str, FeatureSpec]:
-        """The network's features by name, the input first.
-
-        Args:
-            found (Probe): Its probe forward.
-        """
+        """The network's features by name, the input first."""
         image = FeatureSpec(INPUT, 0, found.inputs.shape[1], 1)
         units = self.anatomy.units
         return {INPUT: image, **{u.name: u.feature for u in units}}
@@ -188,18 +170,24 @@ class LocalModel:
 
     @torch.compiler.disable  # traced, the order of the backwards is lost
     def local_loss(
-        self, inputs: Tensor, targets: Any, plain: Callable[[], Losses]
+        self,
+        plain_loss: Callable[..., Losses],
+        inputs: Tensor,
+        targets: Any,
+        **kwargs: Any,
     ) -> Losses:
         """Losses of a training step, see :meth:`LocalLearner.run`.
 
         Args:
+            plain_loss (Callable): The plain model's own.
             inputs (Tensor): Images, (N, C, H, W).
             targets (Any): Their targets.
-            plain (Callable): Computes the plain model's own losses.
+            **kwargs (Any): More of what the plain loss is given.
         """
         check_lent(self)
         if self.training:
             check_num_images(self.local_aux, len(inputs))
+        plain = partial(plain_loss, inputs, targets, **kwargs)
         if self.learner.by_chunks:
             plain = partial(self.image_wise, inputs, targets)
         trained = Trained(
@@ -222,11 +210,7 @@ class LocalModel:
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
-        """Refuse ``local_learning.chunk`` where it would not be exact.
-
-        Raises:
-            ValueError: It names what sees the whole batch.
-        """
+        """Refuse ``local_learning.chunk`` where it would not be exact."""
         raise ValueError(
             f'local_learning.chunk={self.options.chunk}: '
             f'{type(self).__name__} has no image-wise loss; it is worth '
@@ -235,11 +219,7 @@ class LocalModel:
         )
 
     def train_step(self, data: Any, optim_wrapper: Any) -> Dict[str, Tensor]:
-        """As upstream's, after a check of the optimizer wrapper.
-
-        Raises:
-            TypeError: If the wrapper would run local backwards wrongly.
-        """
+        """As upstream's, after :func:`check_optim_wrapper`."""
         check_optim_wrapper(self, optim_wrapper)
         return super().train_step(data, optim_wrapper)
 

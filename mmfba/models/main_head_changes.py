@@ -4,16 +4,17 @@
 import copy
 import logging
 from contextlib import contextmanager
-from functools import partial
-from types import FunctionType, MethodType
-from typing import Any, Iterator, List, Sequence, Set, Tuple
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+import numpy as np
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .head_state import MISSING, alike, at, changed, parts_of, state_of
-
 HEADS = ('head', 'bbox_head', 'pixel_loss')
+FUNCTIONS = (FunctionType, MethodType)
+UNSET = object()
+Path = Tuple[Any, ...]
 
 
 class MainHeadChanges:
@@ -21,10 +22,10 @@ class MainHeadChanges:
 
     Hooks set flags, margins and losses of ``model.head`` while training runs,
     and know nothing of auxiliary heads. An auxiliary head that is of the main
-    head's class gets a copy of each new value where it had the value that the
-    main head had before; elsewhere one warning says so. What heads change
-    themselves in a step, such as a running normaliser, stays each one's own,
-    and so do parameters and persistent buffers.
+    head's class gets a copy of each new value where it had one like the main
+    head; elsewhere one warning says so. What heads change themselves in a
+    step, such as a running normaliser, stays each one's own, and so do
+    parameters and persistent buffers.
 
     Args:
         model (nn.Module): The local model. No reference to it is kept.
@@ -34,117 +35,141 @@ class MainHeadChanges:
     """Names of the hooks that may change a head, for the warning."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._warned: List[str] = []
-        self._remember(model)
+        self._warned: List[Path] = []
+        self._before = _settings(*_main_head(model))
 
     @contextmanager
     def followed(self, model: nn.Module) -> Iterator[None]:
-        """Context of a training step, before which auxiliary heads follow.
-
-        Args:
-            model (nn.Module): The local model.
-        """
+        """Context of a training step, before which auxiliary heads follow."""
         self._follow(model)
-        self._parts = []  # what the step replaces must not live longer
+        self._before = {}  # what the step replaces must not live longer
         try:
             yield
         finally:
-            self._remember(model)
-
-    def _remember(self, model: nn.Module) -> None:
-        self._head = _main_head(model)[1]
-        used = len(model.local_aux) > 0
-        self._parts = list(parts_of(self._head)) if used else []
+            self._before = _settings(*_main_head(model))
 
     def _follow(self, model: nn.Module) -> None:
-        name, head = _main_head(model)
-        if head is not self._head:
+        now, replaced = _settings(*_main_head(model)), set()
+        for path in {**now, **self._before}:
+            if path[:-1] in replaced:  # its parts came with it
+                replaced.add(path)
+                continue
+            (old, before), (new, version) = (
+                s.get(path, (UNSET, 0)) for s in (self._before, now)
+            )
+            if old is new and before == version:
+                continue
+            if old is not new:
+                other = isinstance(new, (Tensor, tuple)) or _parts(new)
+                if not other and _alike(old, new):
+                    continue  # an equal number or the like
+                replaced.add(path)
+            main = now[path[:1]][0]
             kept = [
                 i
                 for i, aux in enumerate(model.local_aux)
-                if not _replace(aux, self._head, head)
+                if not _hand_on(aux, main, path, old, new)
             ]
-            self._warn(model, name, self._head, head, kept)
-            return
-        # Children first: a part may be changed, and then be replaced.
-        for path, part, before, versions in reversed(self._parts):
-            now = state_of(part)
-            for key in {**before, **now}:
-                old, new = before.get(key, MISSING), now.get(key, MISSING)
-                if not changed(old, new, versions.get(key)):
-                    continue
-                kept = [
-                    i
-                    for i, aux in enumerate(model.local_aux)
-                    if not _hand_on(aux, head, path, key, old, new)
-                ]
-                dotted = '.'.join(map(str, (name, *path, key)))
-                self._warn(model, dotted, old, new, kept)
+            if kept and path not in self._warned:
+                self._warned.append(path)
+                kinds = {type(model.local_aux[i]).__name__ for i in kept}
+                self._warn(
+                    path, old, new, f'{kept} ({", ".join(sorted(kinds))})'
+                )
 
-    def _warn(
-        self,
-        model: nn.Module,
-        name: str,
-        old: Any,
-        new: Any,
-        kept: List[int],
-    ) -> None:
-        if not kept or name in self._warned:
-            return
-        self._warned.append(name)
-        kinds = {type(model.local_aux[i]).__name__ for i in kept}
+    def _warn(self, path: Path, old: Any, new: Any, kept: str) -> None:
         hooks = f' (of {", ".join(self.hooks)})' if self.hooks else ''
         print_log(
-            f'A hook{hooks} has changed model.{name} from {_short(old)} to '
-            f'{_short(new)}: the auxiliary heads of the local modules {kept} '
-            f'({", ".join(sorted(kinds))}) cannot follow, their losses stay '
-            'as they are',
+            f'A hook{hooks} has changed model.{".".join(map(str, path))} from '
+            f'{_short(old)} to {_short(new)}: the auxiliary heads of the '
+            f'local modules {kept} cannot follow, their losses stay as they '
+            'are',
             'current',
             logging.WARNING,
         )
 
 
 def _main_head(model: nn.Module) -> Tuple[str, Any]:
-    """Name and value of what computes the main loss."""
+    """Name and value of what computes the main loss, if others follow it."""
     for name in HEADS:
-        if getattr(model, name, None) is not None:
+        if len(model.local_aux) and getattr(model, name, None) is not None:
             return name, getattr(model, name)
     return '', None
 
 
+def _settings(name: str, head: Any) -> Dict[Path, Tuple[Any, int]]:
+    """All that can be set on a head and its parts, by path, parents first;
+    with the versions of tensors, which may be written to."""
+    found: Dict[Path, Tuple[Any, int]] = {}
+    waiting, seen = [((name,), head)], set()
+    while waiting:
+        path, value = waiting.pop()
+        written = isinstance(value, Tensor) and not value.is_inference()
+        found[path] = value, value._version if written else 0
+        layer = isinstance(value, nn.Module) and not value._modules
+        if layer and value._parameters and value is not head:
+            continue  # hooks change nothing in a convolution or the like
+        if id(value) not in seen:
+            seen.add(id(value))
+            waiting += [((*path, k), v) for k, v in _parts(value).items()]
+    return found
+
+
+def _parts(value: Any) -> Dict[Any, Any]:
+    """What can be set on an object, by name."""
+    if isinstance(value, (dict, list)):
+        return dict(value if isinstance(value, dict) else enumerate(value))
+    simple = isinstance(value, (type, Tensor, ModuleType, *FUNCTIONS))
+    if simple or not hasattr(value, '__dict__'):
+        return {}
+    parts = dict(vars(value))
+    if isinstance(value, nn.Module):
+        local = value._non_persistent_buffers_set
+        parts.update(value._modules)
+        parts.update({k: value._buffers[k] for k in local})
+    return {k: v for k, v in parts.items() if k[0] != '_' and k != 'training'}
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether values are equal; for tensors and objects, whether their shape
+    or class is."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor):
+        return one.shape == other.shape
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(_parts(one)) or bool(np.all(one == other))
+
+
 def _hand_on(
-    aux: nn.Module,
-    main: Any,
-    path: Sequence[Any],
-    key: Any,
-    old: Any,
-    new: Any,
+    aux: nn.Module, main: nn.Module, path: Path, old: Any, new: Any
 ) -> bool:
-    """Set a new value in all copies of the main head in an auxiliary network.
+    """Let an auxiliary network have a new value of the main head.
 
     Returns:
         bool: Whether its loss is now computed with that value.
     """
+    replaced = len(path) == 1  # the head itself
+    holders = _holders(aux, old if replaced else main)
+    if replaced:
+        for module, name in holders:
+            held = getattr(module, name)
+            setattr(module, name, tuple(new if v is old else v for v in held))
+        return bool(holders)
     copies = [m for m in aux.modules() if type(m) is type(main)]
-    done = bool(copies or _holders(aux, main))
+    done = bool(copies or holders)
     for head in copies:
-        owner = at(head, path)
-        own = (state_of(owner) or {}).get(key, MISSING)
-        if alike(own, new):
-            continue
-        fits = alike(own, old, values=False)
-        if owner is MISSING or not fits or not _copyable(new):
-            done = False
+        settings = _settings(path[0], head)
+        own, owner = (settings.get(p, (UNSET,))[0] for p in (path, path[:-1]))
+        twin = _copy(new, main)
+        if owner is UNSET or twin is UNSET or not _alike(own, old):
+            done = done and _alike(own, new)
+        elif isinstance(owner, (dict, list)):
+            owner[path[-1]] = twin
         else:
-            _set(owner, key, copy.deepcopy(new))
+            setattr(owner, path[-1], twin)
     return done
-
-
-def _set(owner: Any, key: Any, value: Any) -> None:
-    if isinstance(owner, (dict, list)):
-        owner[key] = value
-    else:
-        setattr(owner, key, value)
 
 
 def _holders(aux: nn.Module, head: Any) -> List[Tuple[nn.Module, str]]:
@@ -158,41 +183,19 @@ def _holders(aux: nn.Module, head: Any) -> List[Tuple[nn.Module, str]]:
     ]
 
 
-def _replace(aux: nn.Module, old: Any, new: Any) -> bool:
-    """Whether an auxiliary network could take another main head."""
-    holders = _holders(aux, old)
-    for module, name in holders:
-        values = getattr(module, name)
-        setattr(module, name, tuple(new if v is old else v for v in values))
-    return bool(holders)
-
-
-def _copyable(value: Any) -> bool:
-    """Whether it is a value, and nothing in it belongs to the main head."""
-    parts = list(parts_of(value))
-    own = {id(part[1]) for part in parts}
-    inner = [v for part in parts for v in part[2].values()]
-    return value is not MISSING and not any(
-        _belongs(v, own) for v in (value, *inner)
-    )
-
-
-def _belongs(value: Any, own: Set[int]) -> bool:
-    """Weights, which the optimizer would not know in a copy, and functions
-    that may use the main head: bound to something else than ``own``."""
-    if isinstance(value, partial):
-        return _belongs(value.func, own)
-    if isinstance(value, nn.Module):
-        return any(True for _ in value.parameters())
-    if isinstance(value, FunctionType):
-        return value.__closure__ is not None
-    if isinstance(value, MethodType):
-        return id(value.__self__) not in own
-    return isinstance(value, nn.Parameter)
+def _copy(value: Any, main: nn.Module) -> Any:
+    """A copy; ``UNSET`` where it has weights, which the optimizer would not
+    know, or is a function or an object that may use the main head."""
+    copied: Dict[int, Any] = {}
+    twin = copy.deepcopy(value, copied)
+    module = isinstance(value, nn.Module)
+    weights = module and any(True for _ in value.parameters())
+    bound = isinstance(value, FUNCTIONS) or id(main) in copied
+    return UNSET if weights or bound or value is UNSET else twin
 
 
 def _short(value: Any) -> str:
-    if value is MISSING:
+    if value is UNSET:
         return 'nothing'
-    plain = state_of(value) is None and not isinstance(value, Tensor)
+    plain = not _parts(value) and not isinstance(value, Tensor)
     return repr(value) if plain else type(value).__name__

@@ -37,12 +37,10 @@ def probe_neck(
     """Find which outputs of the backbone a neck reads, and what it returns.
 
     Args:
-        neck (nn.Module, optional): The neck; None where there is none.
+        neck (nn.Module, optional): The neck; None where there is none. One
+            that cannot run is said to read all.
         shapes (Sequence[Shape]): Shapes of the backbone's outputs, for two
             images, see :func:`map_shapes`.
-
-    Returns:
-        NeckProbe: A neck that cannot run is said to read all.
     """
     every = (True,) * len(shapes)
     if neck is None:
@@ -66,15 +64,12 @@ def probe_neck(
 def run_without_data(
     module: nn.Module, shapes: Sequence[Optional[Shape]]
 ) -> List[Shape]:
-    """Run a copy of a neck or head.
+    """Run a copy of a neck or head: shapes of what it returns.
 
     Args:
         module (nn.Module): The module; it is not changed.
         shapes (Sequence[Shape, optional]): Shapes of what it is given, None
             for what it is not given.
-
-    Returns:
-        list[Shape]: Shapes of what it returns.
     """
     _, returned = _run_anywhere(module, shapes)
     return [tuple(x.shape) for x in returned]
@@ -91,13 +86,8 @@ def map_shapes(
 
 
 def resized(shapes: Iterable[Shape], size: int) -> List[Shape]:
-    """Shapes of outputs for images of another size.
-
-    Args:
-        shapes (Iterable[Shape]): Those of maps, (N, C, h, w), or of others,
-            which stay as they are.
-        size (int): Height and width, in pixels, of the images they are of.
-    """
+    """Shapes of outputs for images of :data:`SIZE` pixels: maps (N, C, h, w)
+    are resized, others stay as they are."""
     factor = SIZE / size
     return [
         (*shape[:2], *(max(1, int(n * factor)) for n in shape[2:]))

@@ -12,14 +12,8 @@ SUMMED = "local_learning.backward='summed', which saves no memory"
 
 
 def own_wrapper_work(model: nn.Module) -> str:
-    """What optimizer wrappers of ours alone do for a model.
-
-    Args:
-        model (nn.Module): A local model.
-
-    Returns:
-        str: A verb and its object; empty if any wrapper trains the model.
-    """
+    """What optimizer wrappers of ours alone do for a local model: a verb and
+    its object; empty if any wrapper trains the model."""
     for aux in model.local_aux:
         if type(aux).after_step is not AuxiliaryNetwork.after_step:
             return f'call what {type(aux).__name__} does after a step'
@@ -27,15 +21,7 @@ def own_wrapper_work(model: nn.Module) -> str:
 
 
 def check_optim_wrapper(model: nn.Module, optim_wrapper: Any) -> None:
-    """Refuse an optimizer wrapper that cannot train the model.
-
-    Args:
-        model (nn.Module): A local model.
-        optim_wrapper (OptimWrapper): What is to train it.
-
-    Raises:
-        TypeError: It names the right one.
-    """
+    """Refuse an optimizer wrapper that cannot train a local model."""
     work = own_wrapper_work(model)
     if hasattr(optim_wrapper, 'local_backward') or not work:
         return
@@ -49,14 +35,7 @@ def check_optim_wrapper(model: nn.Module, optim_wrapper: Any) -> None:
 
 
 def check_lent(model: nn.Module) -> None:
-    """Refuse a step that no optimizer wrapper of ours has begun.
-
-    Args:
-        model (nn.Module): A local model, whose loss is asked for.
-
-    Raises:
-        TypeError: It says how to train the model.
-    """
+    """Refuse a step of a local model that no wrapper of ours has begun."""
     work = own_wrapper_work(model)
     if model.learner.lent or not work:
         return

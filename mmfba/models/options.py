@@ -18,6 +18,8 @@ from mmfba.local.units import Anatomy
 from mmfba.registry import TASK_UTILS
 from mmfba.type_name import type_name
 
+from .choices import check_choice
+
 PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
 LISTS = (list, tuple, type(None))
 TYPES = dict(
@@ -26,7 +28,7 @@ TYPES = dict(
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
-    **dict.fromkeys(('stem_unit', 'lean_stem', 'fast_head'), (bool, 'a bool')),
+    **dict.fromkeys(('lean_stem', 'fast_head'), (bool, 'a bool')),
 )
 
 
@@ -42,8 +44,6 @@ class LocalLearningOptions:
             partitioner, see :class:`mmfba.analysis.BalancedPartition`.
             Defaults to ``'stage'`` where K is the number of trained stages,
             else ``'uniform'``.
-        stem_unit (bool): Whether the stem counts as a unit of its own.
-            Defaults to True.
         lean_stem (bool): Whether the stem computes image by image and keeps
             nothing but its input, see :func:`mmfba.local.lean_stem`. Defaults
             to False.
@@ -71,7 +71,6 @@ class LocalLearningOptions:
 
     num_modules: Optional[int] = None
     partition: Union[str, Sequence[str], Mapping[str, Any], None] = None
-    stem_unit: bool = True
     lean_stem: bool = False
     fast_head: bool = False
     backward: str = 'immediate'
@@ -86,15 +85,8 @@ class LocalLearningOptions:
     def from_config(
         cls, cfg: Mapping[str, Any], auxiliary: Dict[str, Any]
     ) -> 'LocalLearningOptions':
-        """Check and complete ``model.local_learning``.
-
-        Args:
-            cfg (Mapping): What the user wrote.
-            auxiliary (dict): The task's default auxiliary network.
-
-        Raises:
-            ValueError: If a key or value is wrong; it is named.
-        """
+        """Check ``model.local_learning``, and complete it by the task's
+        default auxiliary network."""
         if not isinstance(cfg, Mapping):
             raise ValueError(f'model.local_learning={cfg!r}: expected a dict')
         keys = [f.name for f in fields(cls)]
@@ -106,31 +98,22 @@ class LocalLearningOptions:
                 )
                 raise ValueError(f'local_learning has no key {key!r}; {hint}')
         options = cls(**copy.deepcopy(dict(cfg)))
-        options._check_types()
+        options._check()
         options.auxiliary = merge_typed(auxiliary, options.auxiliary)
-        options._check_choice('backward', BACKWARDS)
-        options._check_choice('timing', TIMINGS)
-        if isinstance(options.partition, str):
-            options._check_choice('partition', tuple(PARTITIONS))
-        options._check_chunk()
         return options
 
-    def _check_types(self) -> None:
+    def _check(self) -> None:
         for key, (types, expected) in TYPES.items():
             value = getattr(self, key)
             if not isinstance(value, types):
                 raise ValueError(
                     f'local_learning.{key}={value!r}: expected {expected}'
                 )
-
-    def _check_choice(self, key: str, choices: Sequence[str]) -> None:
-        if getattr(self, key) not in choices:
-            raise ValueError(
-                f'local_learning.{key}={getattr(self, key)!r}: '
-                f'choose from {choices}'
-            )
-
-    def _check_chunk(self) -> None:
+        choices = dict(backward=BACKWARDS, timing=TIMINGS)
+        if isinstance(self.partition, str):
+            choices.update(partition=PARTITIONS)
+        for key, allowed in choices.items():
+            check_choice(f'local_learning.{key}', getattr(self, key), allowed)
         chunk = self.chunk
         if chunk is not None and not (type(chunk) is int and chunk >= 1):
             raise ValueError(
@@ -148,21 +131,14 @@ class LocalLearningOptions:
         return replace(self, partition=list(cuts), num_modules=None)
 
     def with_partition_of(self, model: nn.Module) -> 'LocalLearningOptions':
-        """The same with the cuts of a partitioner, if there is one.
-
-        Args:
-            model (LocalModel): The model, whose units are known.
-        """
+        """The same with the cuts of a partitioner, if there is one, for a
+        local model whose units are known."""
         if not isinstance(self.partition, Mapping):
             return self
         return self.with_cuts(TASK_UTILS.build(self.partition)(model, self))
 
     def ranges(self, anatomy: Anatomy) -> Ranges:
-        """Local modules of a network as ranges of unit indices.
-
-        Raises:
-            ValueError: If the backbone cannot be cut so.
-        """
+        """Local modules of a network as ranges of unit indices."""
         units, first = anatomy.units, anatomy.first_trained()
         if not isinstance(self.partition, (str, type(None))):
             ranges = partition_by_cuts(units, self.partition, first)
@@ -180,11 +156,7 @@ class LocalLearningOptions:
         return PARTITIONS[partition](units, count, first)
 
     def checkpointed(self, num_modules: int) -> List[int]:
-        """Indices of the local modules that are recomputed.
-
-        Raises:
-            ValueError: If one does not exist.
-        """
+        """Indices of the local modules that are recomputed."""
         if isinstance(self.checkpoint, bool):
             return list(range(num_modules)) if self.checkpoint else []
         indices = self.checkpoint
@@ -199,12 +171,7 @@ class LocalLearningOptions:
         return list(indices)
 
     def loss_weights(self, num_auxiliaries: int) -> List[float]:
-        """Weight of each local loss.
-
-        Raises:
-            ValueError: If one is not above 0, or there are not as many as
-                auxiliary networks.
-        """
+        """Weight of each local loss."""
         weights = self.loss_weight
         if isinstance(weights, (int, float)):
             weights = [weights] * num_auxiliaries

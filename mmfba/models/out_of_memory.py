@@ -15,15 +15,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def explain_out_of_memory(
     error: RuntimeError, model: LocalModel
 ) -> RuntimeError:
-    """Say which local module was running, and what would need less there.
-
-    Args:
-        error (RuntimeError): See :func:`is_out_of_memory`.
-        model (LocalModel): The model that was trained.
-
-    Returns:
-        RuntimeError: Of the same type, to be raised from the error.
-    """
+    """An error of the same type that says which local module was running, and
+    what would need less there."""
     learner = model.learner
     index, num_modules = learner.running, learner.num_modules
     units = model.anatomy.units[slice(*model.ranges[index])]

@@ -9,16 +9,8 @@ attention may fit into the maps of large images only."""
 
 
 def probe_sizes(network: nn.Module, library: str) -> Tuple[int, ...]:
-    """Heights and widths to probe a network with, in pixels.
-
-    Args:
-        network (nn.Module): The backbone or generator.
-        library (str): The library that it is of.
-
-    Returns:
-        tuple[int]: To be tried in order; the network's own size first, where
-        it has one.
-    """
+    """Heights and widths to probe a network of a library with, to be tried in
+    order; the network's own size first, where it has one."""
     own = getattr(network, 'img_size', None)
     own = own[0] if isinstance(own, (list, tuple)) else own
     return ((own,) if own else ()) + SIZES[library]

@@ -10,17 +10,9 @@ from .options import LocalLearningOptions
 
 
 def check_taps(taps: Sequence[str], names: Sequence[str]) -> None:
-    """Refuse a tap that is no feature of the backbone.
-
-    Args:
-        taps (Sequence[str]): ``local_learning.taps`` or the task's default.
-        names (Sequence[str]): The network's features, the input included.
-
-    Raises:
-        ValueError: It names the tap and the choices.
-    """
+    """Refuse a tap that is no feature of the backbone, the input included."""
     for tap in taps:
-        if _base(tap) not in names:
+        if tap.removesuffix(POOLED) not in names:
             raise ValueError(
                 f'local_learning.taps: no feature {tap!r}; '
                 f'choose from {names}, each also with {POOLED!r}'
@@ -35,31 +27,22 @@ def readable(
     The cut's own feature is none of them: the network has it, live.
 
     Args:
-        taps (Sequence[str]): All taps.
+        taps (Sequence[str]): All taps; their order is kept.
         cut (str): Name of the unit that is cut after.
         names (Sequence[str]): The network's features in execution order.
         timing (str): ``'causal'``, features before the cut only, or
             ``'two_pass'``, all.
-
-    Returns:
-        tuple[str]: In the order of ``taps``.
     """
     before = names[: names.index(cut)] if timing == 'causal' else names
-    return tuple(t for t in taps if _base(t) in before and _base(t) != cut)
+    before = [name for name in before if name != cut]
+    return tuple(t for t in taps if t.removesuffix(POOLED) in before)
 
 
 def last_readers(
     auxiliaries: Sequence[AuxiliaryNetwork],
 ) -> Dict[str, int]:
-    """After which local module each entry of the bank may be dropped.
-
-    Args:
-        auxiliaries (Sequence[AuxiliaryNetwork]): Of all modules but the last.
-
-    Returns:
-        dict[str, int]: Index of the last module that reads it, by name; an
-        entry that nobody reads is missing.
-    """
+    """After which local module each entry of the bank may be dropped: the last
+    whose auxiliary network reads it. What nobody reads is missing."""
     last: Dict[str, int] = {}
     for i, aux in enumerate(auxiliaries):
         last.update(dict.fromkeys(aux.reads, i))
@@ -77,9 +60,6 @@ def check_readers(
         options (LocalLearningOptions): The model's options.
         auxiliaries (Sequence[AuxiliaryNetwork]): The auxiliary networks.
         read (Sequence[str]): Entries of the bank with a reader.
-
-    Raises:
-        ValueError: It names the taps, or the setting.
     """
     nobody = auxiliaries and not any(aux.reads for aux in auxiliaries)
     if options.timing == 'two_pass' and nobody:
@@ -95,7 +75,3 @@ def check_readers(
             "set auxiliary.neck.fusion or timing='two_pass' so that an "
             'auxiliary network can read them'
         )
-
-
-def _base(tap: str) -> str:
-    return tap[: -len(POOLED)] if tap.endswith(POOLED) else tap

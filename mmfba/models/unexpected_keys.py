@@ -5,16 +5,8 @@ from typing import Any, Iterable
 
 
 def check_keys(local: Any, plain_init: Any, keys: Iterable[str]) -> None:
-    """Refuse the config of a model that a local model cannot stand for.
-
-    Args:
-        local (LocalModel): The local model.
-        plain_init (Callable): The plain model's ``__init__``.
-        keys (Iterable[str]): Keys of the config.
-
-    Raises:
-        ValueError: It says what model the keys are of, and what is possible.
-    """
+    """Refuse the config of a model that a local model cannot stand for, by its
+    keys and the plain model's ``__init__``."""
     parameters = inspect.signature(plain_init).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return  # the plain model itself checks them

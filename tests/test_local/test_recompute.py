@@ -52,7 +52,7 @@ def test_only_the_input_is_kept(eval_mode):
     block = make_model().net.a.train(not eval_mode)
     x = torch.randn(8, 4, 16, 16, dtype=torch.float64)
     held = []
-    for forward in (block, lambda x: recomputed(block, x, [block])):
+    for forward in (block, lambda x: recomputed(block, [block], x)):
         with PeakTracker() as tracker:
             out = forward(x)
             held.append(tracker.current)
@@ -64,4 +64,4 @@ def test_only_the_input_is_kept(eval_mode):
 def test_no_graph_without_gradients():
     stem = make_model().net.stem
     with torch.no_grad():
-        assert recomputed(stem, INPUTS, [stem]).grad_fn is None
+        assert recomputed(stem, [stem], INPUTS).grad_fn is None

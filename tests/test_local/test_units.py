@@ -61,10 +61,3 @@ def test_frozen_behind_a_trained_unit(frozen, late, trained):
     message = f'Unit {late!r} is frozen although {trained!r} before it'
     with pytest.raises(ValueError, match=message):
         anatomy.first_trained()
-
-
-def test_no_cut_after_the_stem():
-    anatomy = find(Backbone())
-    assert [u.cuttable for u in anatomy.units] == [True, True, True, False]
-    units = anatomy.without_stem_cut().units
-    assert [u.cuttable for u in units] == [False, True, True, False]

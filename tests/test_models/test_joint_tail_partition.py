@@ -21,11 +21,6 @@ def test_last_units_are_one_module():
     assert cuts(2, num_modules=8) == names[:7]
 
 
-def test_a_stem_that_is_no_unit_does_not_count():
-    assert cuts(2, stem_unit=False)[0] == 'layer1.0'
-    assert len(cuts(2, stem_unit=False)) == 6  # K = 9 - 2
-
-
 def test_impossible_values_are_named():
     for depth in (0, 9, 1.5):
         with pytest.raises(ValueError, match=f'depth={depth}: .* from 1 to 8'):

@@ -222,6 +222,37 @@ def test_what_a_head_changes_itself_stays_its_own():
     assert found == pytest.approx(sorted(expected), rel=1e-6)
 
 
+def test_values_of_all_kinds(caplog):
+    model = build('detection', num_modules=3)
+    kind = type(model.bbox_head)
+    main, *others = [m for m in model.modules() if type(m) is kind]
+    assert main is model.bbox_head and len(others) == 2
+    losses(model, 'detection')
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    main.margins, main.scales = torch.zeros(3), [1, 2]
+    losses(model, 'detection')
+    main.margins.fill_(0.5)
+    main.scales[0] = 3
+    main.pair = torch.ones(2), torch.zeros(2)
+    main.assigner.pos_iou_thr = 0.7
+    main.train_cfg['pos_weight'] = 2.0
+    losses(model, 'detection')
+    main.pair = torch.ones(2), torch.ones(2)
+    losses(model, 'detection')
+    for head in others:
+        assert head.margins.tolist() == [0.5] * 3
+        assert head.scales == [3, 2] and head.scales is not main.scales
+        assert head.pair[1].tolist() == [1.0, 1.0]
+        assert head.assigner.pos_iou_thr == 0.7
+        assert head.train_cfg.pos_weight == 2.0
+    assert 'cannot follow' not in caplog.text
+    del main.scales
+    losses(model, 'detection')
+    logger.removeHandler(caplog.handler)
+    assert 'bbox_head.scales from list to nothing' in caplog.text
+
+
 class _Sets(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         runner.model.head.loss_module.loss_weight = 2.0 + runner.iter

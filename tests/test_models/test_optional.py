@@ -14,12 +14,11 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-from mmfba.registry import DATASETS, METRICS, MODELS, TASK_UTILS
+from mmfba.registry import DATASETS, METRICS, MODELS
 for registry, name in (
     (MODELS, 'LocalImageClassifier'),
     (MODELS, 'LocalSingleStageDetector'),
     (MODELS, 'LocalEditModel'),
-    (TASK_UTILS, 'YOLOV1Assigner'),
     (DATASETS, 'SVHN'),
     (METRICS, 'ClasswiseVOCMetric'),
 ):
@@ -32,7 +31,7 @@ assert not set(missing) & set(sys.modules)
 
 
 PARTS = dict(
-    mmdet=('LocalSingleStageDetector', 'YOLOV1Assigner', 'ClasswiseVOCMetric'),
+    mmdet=('LocalSingleStageDetector', 'ClasswiseVOCMetric'),
     mmpretrain=('LocalImageClassifier', 'SVHN'),
     mmagic=('LocalEditModel',),
 )

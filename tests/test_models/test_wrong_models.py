@@ -80,7 +80,7 @@ OPTIONS = {
         (dict(timing='later'), "timing='later': .*'causal', 'two_pass'"),
         (dict(timing='two_pass'), "timing='two_pass': .*leave timing out"),
         (dict(backward='later'), "backward='later': .*'immediate', 'summed'"),
-        (dict(stem_unit='maybe'), "stem_unit='maybe': expected a bool"),
+        (dict(lean_stem='maybe'), "lean_stem='maybe': expected a bool"),
         (dict(lean_stem=True), 'lean_stem: .*MaxPool2d: leave lean_stem out'),
         (dict(chunk=0), 'chunk=0: .*integer of at least 1'),
         (dict(chunk=2), 'chunk=2: .*no image-wise loss.*leave chunk out'),

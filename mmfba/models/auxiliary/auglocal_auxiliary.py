@@ -43,9 +43,6 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
         depth (int): d, blocks of the first auxiliary network.
         tau (float): How much shallower the last is, from 0 to 1. Defaults to
             0.5.
-
-    Raises:
-        ValueError: If a value is impossible.
     """
 
     def __init__(self, spec: UnitSpec, depth: int, tau: float = 0.5) -> None:
@@ -82,26 +79,15 @@ class AugLocalAuxiliary(AuxiliaryNetwork):
 
 
 def pyramid_depth(depth: int, tau: float, index: int, num_modules: int) -> int:
-    """Blocks of one auxiliary network, :math:`d_l`.
-
-    Args:
-        depth (int): Blocks of the first.
-        tau (float): See :class:`AugLocalAuxiliary`.
-        index (int): Index of the module.
-        num_modules (int): K.
-    """
+    """Blocks of the auxiliary network of module ``index`` of ``num_modules``,
+    :math:`d_l`, where the first has ``depth``."""
     falling = tau * index / (num_modules - 2) if num_modules > 2 else 0
     # To even where it is halfway, as Python rounds.
     return max(1, round(depth * (1 - falling) + falling))
 
 
 def select_layers(spec: UnitSpec, depth: int) -> List[FeatureSpec]:
-    """The layers whose widths the blocks take, :math:`l_i`.
-
-    Args:
-        spec (UnitSpec): The cut.
-        depth (int): Number of blocks.
-    """
+    """The layers whose widths ``depth`` blocks take, :math:`l_i`."""
     layers = [f for f in spec.features.values() if f.name != INPUT]
     at = layers.index(spec.cut)
     rest = len(layers) - 1 - at

@@ -54,24 +54,12 @@ class AuxiliaryNetwork(BaseModule):
     def image_wise(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
     ) -> ImageWise:
-        """The same loss, split where nothing crosses images any more.
-
-        Args:
-            x (Tensor): See :meth:`loss`.
-            bank (FeatureBank): See :meth:`loss`.
-            data_samples (Any): See :meth:`loss`.
-
-        Returns:
-            ImageWise: The features there, and the loss of some images.
-        """
+        """The same loss, split where nothing crosses images any more: the
+        features there, and the loss of some images."""
         raise NotImplementedError
 
     def check_image_wise(self) -> None:
-        """Refuse ``chunk`` where it would not be exact.
-
-        Raises:
-            ValueError: It names what sees the whole batch.
-        """
+        """Refuse ``chunk`` where it would not be exact."""
         raise ValueError(
             f'local_learning.chunk: {type(self).__name__} has no image-wise '
             'loss: leave it out'
@@ -81,15 +69,7 @@ class AuxiliaryNetwork(BaseModule):
 def check_num_images(
     auxiliaries: Iterable[AuxiliaryNetwork], num_images: int
 ) -> None:
-    """Refuse a batch of too few images for an auxiliary network.
-
-    Args:
-        auxiliaries (Iterable[AuxiliaryNetwork]): The auxiliary networks.
-        num_images (int): Images of the batch.
-
-    Raises:
-        ValueError: It names the network and the remedy.
-    """
+    """Refuse a batch of too few images for an auxiliary network."""
     for aux in auxiliaries:
         if num_images < aux.min_images:
             raise ValueError(

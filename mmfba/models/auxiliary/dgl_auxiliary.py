@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
+from ..choices import check_choice
 from .auxiliary_network import AuxiliaryNetwork
-from .dgl_convs import dgl_convs
 from .heads.classifier import build_classifier
 from .initialization import init_cfg_like
 from .unit_spec import UnitSpec
@@ -44,18 +44,11 @@ class DGLAuxiliary(AuxiliaryNetwork):
     Args:
         spec (UnitSpec): The cut.
         variant (str): One of the above.
-
-    Raises:
-        ValueError: If there is no such variant.
     """
 
     def __init__(self, spec: UnitSpec, variant: str) -> None:
         super().__init__(init_cfg_like(spec.main.backbone))
-        if variant not in HIDDEN_LAYERS:
-            raise ValueError(
-                f'auxiliary.variant={variant!r}: '
-                f'choose from {tuple(HIDDEN_LAYERS)}'
-            )
+        check_choice('auxiliary.variant', variant, HIDDEN_LAYERS)
         channels = spec.cut.channels
         self.pool_size: Optional[int] = None  # by the size of the map
         pooled_size, width, hidden = 2, channels, 4 * channels
@@ -81,3 +74,18 @@ class DGLAuxiliary(AuxiliaryNetwork):
             size = [-(-side // 4) for side in x.shape[2:]]
         x = self.convs(F.adaptive_avg_pool2d(x, size))
         return self.head.loss((self.mlp(x),), data_samples)
+
+
+def dgl_convs(
+    in_channels: int, width: int, batch_norm: bool = True
+) -> nn.Sequential:
+    """The three 1x1 convs of DGL's auxiliary network, each with ReLU; with
+    batch normalisation they have no bias."""
+    layers = []
+    for i in range(3):
+        channels = width if i else in_channels
+        layers.append(nn.Conv2d(channels, width, 1, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)

@@ -1,11 +1,12 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from torch import Tensor, nn
 
 from mmfba.local import INPUT, FeatureBank
 from mmfba.registry import MODELS
 
+from ..choices import check_choice
 from .auxiliary_network import AuxiliaryNetwork
 from .heads.classifier import (
     build_classifier,
@@ -67,10 +68,9 @@ class InfoProAuxiliary(AuxiliaryNetwork):
     Note:
         Contrast compares the images of one process: with several, the loss is
         not that of one process with the whole batch.
-
-    Raises:
-        ValueError: If a value is impossible, or cannot be known.
     """
+
+    reads = (INPUT,)
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class InfoProAuxiliary(AuxiliaryNetwork):
     ) -> None:
         super().__init__(init_cfg_like(spec.main.backbone))
         check_classification(spec)
-        _check_choice('arch', arch, ARCHITECTURES)
-        _check_choice('loss', loss, LOSSES)
+        check_choice('auxiliary.arch', arch, ARCHITECTURES)
+        check_choice('auxiliary.loss', loss, LOSSES)
         self.recon_weight = _weight('recon', recon_weight, spec)
         self.task_weight = _weight('task', task_weight, spec)
         if self.recon_weight == self.task_weight == 0:
@@ -107,10 +107,6 @@ class InfoProAuxiliary(AuxiliaryNetwork):
             if self.contrast
             else build_classifier(spec, width)
         )
-
-    @property
-    def reads(self) -> Tuple[str, ...]:
-        return (INPUT,)
 
     def loss(
         self, x: Tensor, bank: FeatureBank, data_samples: Any
@@ -195,11 +191,6 @@ def _weight(term: str, value: Optional[Weight], spec: UnitSpec) -> float:
         )
     r = spec.index / (num_modules - 2) if num_modules > 2 else 0
     return values[0] * (1 - r) + values[1] * r
-
-
-def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f'auxiliary.{key}={value!r}: choose from {choices}')
 
 
 def _check_labels(spec: UnitSpec) -> None:

@@ -11,14 +11,8 @@ PRETRAINED = ('Pretrained', 'PretrainedInit')
 
 
 def init_cfg_like(backbone: nn.Module) -> Any:
-    """Initialise as the backbone does, from scratch where it is pretrained.
-
-    Args:
-        backbone (nn.Module): The main network's backbone.
-
-    Returns:
-        dict | list[dict] | None: An ``init_cfg``.
-    """
+    """The ``init_cfg`` of the main network's backbone, or one from scratch
+    where it is pretrained."""
     cfg = copy.deepcopy(getattr(backbone, 'init_cfg', None))
     parts = cfg if isinstance(cfg, (list, tuple)) else [cfg or {}]
     if any(type_name(part.get('type')) in PRETRAINED for part in parts):

@@ -48,9 +48,6 @@ class MANAuxiliary(AuxiliaryNetwork):
         momentum (float): m. Defaults to 0.995.
         learn_scale (bool): Whether the two are balanced as in MAN++.
             Defaults to False.
-
-    Raises:
-        ValueError: If the momentum is impossible, or no block follows.
     """
 
     def __init__(

@@ -47,9 +47,6 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         dim_in_decoder (int): 512 in AugLocal's comparison, 2048 in the
             authors' recipes.
         beta (float): Weight of similarity matching. Defaults to 0.99.
-
-    Raises:
-        ValueError: If a value is impossible, or an input has another shape.
     """
 
     def __init__(
@@ -106,17 +103,11 @@ class PredSimAuxiliary(AuxiliaryNetwork):
 
 
 def similarity_matrix(x: Tensor) -> Tensor:
-    """Cosine similarity of all pairs of images.
+    """Cosine similarity of all pairs of N images, (N, N), from -1 to 1.
 
-    A map is described by the standard deviation of each channel over its
-    pixels, or by all its values if it has at most three channels or one row.
-    The mean of the descriptor is subtracted.
-
-    Args:
-        x (Tensor): Maps (N, C, H, W) or vectors (N, C).
-
-    Returns:
-        Tensor: (N, N), from -1 to 1.
+    A map (N, C, H, W) is described by the standard deviation of each channel
+    over its pixels, or by all its values if it has at most three channels or
+    one row. The mean of the descriptor, or vector, is subtracted.
     """
     if x.dim() == 4 and x.shape[1] > 3 and x.shape[2] > 1:
         x = x.flatten(2).std(dim=2)
@@ -129,16 +120,8 @@ def similarity_matrix(x: Tensor) -> Tensor:
 def pool_kernel(
     channels: int, size: Tuple[int, int], dim_in_decoder: int
 ) -> Tuple[int, int]:
-    """Double height and width in turn until few enough values are left.
-
-    Args:
-        channels (int): Channels of the map.
-        size (tuple[int, int]): Its height and width.
-        dim_in_decoder (int): The most values after pooling.
-
-    Returns:
-        tuple[int, int]: Height and width of the pooling kernel.
-    """
+    """Double height and width of the pooling kernel in turn until at most
+    ``dim_in_decoder`` values of a map are left."""
     kernel, axis = [1, 1], 0
     while (
         channels * -(-size[0] // kernel[0]) * -(-size[1] // kernel[1])

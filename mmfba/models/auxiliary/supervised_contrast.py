@@ -17,16 +17,8 @@ def supervised_contrast(
         {\sum_{a \neq i}\exp(z_i \cdot z_a / \tau)}
 
     `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_, as
-    InfoPro uses it. :math:`P_i` are the other images of the same class;
-    an image without any adds zero.
-
-    Args:
-        embeddings (Tensor): (N, C), of any length; :math:`z` has length 1.
-        labels (Tensor): (N, ).
-        temperature (float): :math:`\tau`. Defaults to 0.07.
-
-    Returns:
-        Tensor: A scalar.
+    InfoPro uses it, of embeddings (N, C) scaled to length 1. :math:`P_i` are
+    the other images of the same class; an image without any adds zero.
     """
     with no_autocast(embeddings.device.type):
         z = F.normalize(at_least_float32(embeddings), dim=1)

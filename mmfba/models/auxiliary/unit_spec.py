@@ -1,15 +1,6 @@
 # Copyright (c) mmfba authors.
 from dataclasses import dataclass
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    List,
-    Mapping,
-    Optional,
-    Tuple,
-    Union,
-)
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from mmengine.registry import Registry
 from torch import nn

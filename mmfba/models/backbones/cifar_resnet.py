@@ -18,9 +18,6 @@ class CIFARResNet(ResNet_CIFAR):
         depth (int): 6n+2: 20, 32, 44, 56, 110, ...
         base_channels (int): Channels of the first stage. Defaults to 16.
         **kwargs: Of :class:`mmpretrain.models.ResNet_CIFAR`.
-
-    Raises:
-        ValueError: If the depth is not of the form 6n+2.
     """
 
     def __init__(self, depth: int, base_channels: int = 16, **kwargs) -> None:

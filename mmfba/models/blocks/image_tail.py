@@ -34,16 +34,10 @@ class ImageTail:
 
 
 def image_tail(net: nn.Module, scale: int, out_channels: int) -> ImageTail:
-    """The tail of a network of super-resolution or restoration.
+    """The tail of a generator that upscales by ``scale``.
 
-    Args:
-        net (nn.Module): The generator of an editor.
-        scale (int): Upscaling factor.
-        out_channels (int): Channels of the image that it returns.
-
-    Returns:
-        ImageTail: Without ``names`` and ``run`` where the family is not
-        known: the residual is then added to the enlarged input.
+    Where the family is not known it is without ``names`` and ``run``: the
+    residual is then added to the enlarged input.
     """
     cls = next(c for c in type(net).__mro__ if 'forward' in vars(c))
     name = qualified_name(cls)

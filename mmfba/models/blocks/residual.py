@@ -18,14 +18,7 @@ def recomputed_by_path(
     """Forward of a ResNet's block that keeps its input for the backward.
 
     Its two paths are recomputed one after the other: what is alive in the
-    backward is that of one of them.
-
-    Args:
-        block (nn.Module): A block.
-
-    Returns:
-        Callable, optional: It maps the block's input to its output; None for
-        a block of another kind.
+    backward is that of one of them. None for a block of another kind.
     """
     cls = next(c for c in type(block).__mro__ if 'forward' in vars(c))
     known = qualified_name(cls) in BLOCKS
@@ -37,22 +30,13 @@ def recomputed_by_path(
 def forward_blocks(
     blocks: Iterable[nn.Module], x: Tensor, recompute: bool
 ) -> Tensor:
-    """Run blocks one after the other.
-
-    Args:
-        blocks (Iterable[nn.Module]): The blocks.
-        x (Tensor): Input of the first.
-        recompute (bool): Whether each is run again in the backward.
-
-    Returns:
-        Tensor: Output of the last.
-    """
+    """Run blocks one after the other; with ``recompute`` each is run again in
+    the backward."""
     for block in blocks:
         forward = block
         if recompute:
-            forward = recomputed_by_path(block) or partial(
-                recomputed, block, modules=[block]
-            )
+            again = partial(recomputed, block, [block])
+            forward = recomputed_by_path(block) or again
         x = forward(x)
     return x
 
@@ -60,9 +44,9 @@ def forward_blocks(
 def _by_path(block: nn.Module, x: Tensor) -> Tensor:
     if not torch.is_grad_enabled():
         return type(block).forward(block, x)
-    out = recomputed(partial(_branch, block), x, [block])
+    out = recomputed(partial(_branch, block), [block], x)
     if block.downsample is not None:
-        out += recomputed(block.downsample, x, [block])
+        out += recomputed(block.downsample, [block], x)
     else:
         out += x
     return block.relu(out)

@@ -11,10 +11,8 @@ StageMaker = Callable[..., nn.Module]
 
 
 def stage_maker(network: nn.Module) -> StageMaker:
-    """How the simplified blocks of an SLM are made for a network.
-
-    Args:
-        network (nn.Module): The backbone, or the generator of an editor.
+    """How the simplified blocks of an SLM are made for a backbone or
+    generator.
 
     Returns:
         Callable: ``make_stage(in_channels, out_channels, stride,

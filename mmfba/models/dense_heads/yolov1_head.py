@@ -6,14 +6,13 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.utils import filter_scores_and_topk
-from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmfba.registry import MODELS
 
 from ..losses.yolov1_loss import YOLOV1Targets, yolov1_loss
-from ..task_modules.grid_cells import grid_cells
+from .yolov1_targets import decode_boxes, encode_boxes, find_responsible
 
 
 @MODELS.register_module()
@@ -41,9 +40,8 @@ class YOLOV1Head(BaseDenseHead):
             without an object. Defaults to 0.5.
         norm_cfg (dict, optional): Normalisation of the convs. Defaults to
             None.
-        bbox_coder (dict): Defaults to :class:`YOLOV1BBoxCoder`.
-        train_cfg (dict, optional): ``assigner``; None for
-            :class:`YOLOV1Assigner`. Defaults to None.
+        train_cfg (dict, optional): Not used; mmdet's detectors set it.
+            Defaults to None.
         test_cfg (dict, optional): ``score_thr``, ``nms_pre``, ``nms`` and
             ``max_per_img``, as of other heads of mmdet. Defaults to None.
     """
@@ -59,7 +57,6 @@ class YOLOV1Head(BaseDenseHead):
         coord_weight: float = 5.0,
         noobj_weight: float = 0.5,
         norm_cfg: Optional[Dict[str, Any]] = None,
-        bbox_coder: Optional[Dict[str, Any]] = None,
         train_cfg: Optional[Dict[str, Any]] = None,
         test_cfg: Optional[Dict[str, Any]] = None,
     ) -> None:
@@ -72,13 +69,6 @@ class YOLOV1Head(BaseDenseHead):
             coord_weight=coord_weight, noobj_weight=noobj_weight
         )
         self.test_cfg = test_cfg
-        self.bbox_coder = TASK_UTILS.build(
-            bbox_coder or dict(type='mmfba.YOLOV1BBoxCoder')
-        )
-        self.assigner = TASK_UTILS.build(
-            (train_cfg or {}).get('assigner')
-            or dict(type='mmfba.YOLOV1Assigner')
-        )
         cfg = dict(
             kernel_size=3,
             padding=1,
@@ -128,18 +118,7 @@ class YOLOV1Head(BaseDenseHead):
         batch_img_metas: List[Dict[str, Any]],
         batch_gt_instances_ignore: Optional[List[InstanceData]] = None,
     ) -> Dict[str, Tensor]:
-        """Eq. 3, divided by the number of images.
-
-        Args:
-            pred_map (Tensor): See :meth:`forward`.
-            batch_gt_instances (list[InstanceData]): Objects of each image.
-            batch_img_metas (list[dict]): With ``batch_input_shape``.
-            batch_gt_instances_ignore (list[InstanceData], optional): Not
-                used. Defaults to None.
-
-        Returns:
-            dict[str, Tensor]: The five terms.
-        """
+        """The five terms of eq. 3, divided by the number of images."""
         outputs = self._split(pred_map)
         shape = tuple(batch_img_metas[0]['batch_input_shape'])
         cells = self._cells(shape, outputs[0])
@@ -158,31 +137,28 @@ class YOLOV1Head(BaseDenseHead):
         gt_instances: InstanceData,
         img_shape: Tuple[int, int],
     ) -> YOLOV1Targets:
-        """Targets of one image.
+        """Targets of one image, of the dtype of the boxes.
 
         Args:
             cells (Tensor): The cell of each predictor, (N, 4).
             boxes (Tensor): The encoded box that it predicts, (N, 4).
             gt_instances (InstanceData): ``bboxes`` (M, 4) and ``labels``.
             img_shape (tuple[int, int]): Height and width of the input.
-
-        Returns:
-            YOLOV1Targets: Of the dtype of the boxes.
         """
-        predicted = self.bbox_coder.decode(cells, boxes, img_shape)
-        assigned = self.assigner.assign(
-            InstanceData(priors=cells, bboxes=predicted), gt_instances
-        )
-        responsible = (assigned.gt_inds > 0).to(boxes)
-        labels = torch.arange(self.num_classes, device=boxes.device)
-        classes = (assigned.labels[:, None] == labels).to(boxes)
+        predicted = decode_boxes(cells, boxes, img_shape)
+        found, ious = find_responsible(cells, predicted, gt_instances.bboxes)
+        responsible = (found > 0).to(boxes)
+        classes = boxes.new_zeros(len(boxes), self.num_classes)
         if len(gt_instances):
-            objects = gt_instances.bboxes[(assigned.gt_inds - 1).clamp(min=0)]
-            boxes = self.bbox_coder.encode(cells, objects, img_shape)
+            index = (found - 1).clamp(min=0)
+            boxes = encode_boxes(cells, gt_instances.bboxes[index], img_shape)
+            labels = gt_instances.labels[index].masked_fill(found == 0, -1)
+            numbers = torch.arange(self.num_classes, device=labels.device)
+            classes = (labels[:, None] == numbers).to(responsible)
         return YOLOV1Targets(
             responsible,
             boxes.to(responsible),
-            assigned.max_overlaps,
+            ious,
             classes.unflatten(0, (-1, self.num_predictors)).sum(dim=1),
         )
 
@@ -194,22 +170,8 @@ class YOLOV1Head(BaseDenseHead):
         rescale: bool = False,
         with_nms: bool = True,
     ) -> List[InstanceData]:
-        """Boxes; a score is the product of class probability and confidence.
-
-        Args:
-            pred_map (Tensor): See :meth:`forward`.
-            batch_img_metas (list[dict]): With ``batch_input_shape``,
-                ``img_shape`` and, to rescale, ``scale_factor``.
-            cfg (ConfigDict, optional): Instead of ``test_cfg``. Defaults to
-                None.
-            rescale (bool): Whether boxes are in pixels of the original image.
-                Defaults to False.
-            with_nms (bool): Whether to apply NMS. Defaults to True.
-
-        Returns:
-            list[InstanceData]: ``bboxes`` (n, 4), ``scores`` (n, ) and
-            ``labels`` (n, ) of each image.
-        """
+        """Boxes of each image, arguments as in mmdet; a score is the product
+        of class probability and confidence."""
         cfg = self.test_cfg if cfg is None else cfg
         shape = tuple(batch_img_metas[0]['batch_input_shape'])
         boxes, confidences, classes = self._split(pred_map)
@@ -224,7 +186,7 @@ class YOLOV1Head(BaseDenseHead):
                 cfg.get('score_thr', 0),
                 cfg.get('nms_pre', scores.numel()),
             )
-            bboxes = self.bbox_coder.decode(cells[keep], boxes[i, keep], shape)
+            bboxes = decode_boxes(cells[keep], boxes[i, keep], shape)
             limit = bboxes.new_tensor(meta['img_shape'][1::-1]).repeat(2)
             bboxes = bboxes.clamp(min=0).minimum(limit)
             found = InstanceData(bboxes=bboxes, scores=scores, labels=labels)
@@ -246,5 +208,14 @@ class YOLOV1Head(BaseDenseHead):
 
     def _cells(self, img_shape: Tuple[int, int], like: Tensor) -> Tensor:
         """The cell (x1, y1, x2, y2) of each predictor, (S * S * B, 4)."""
-        cells = grid_cells((self.grid_size,) * 2, img_shape, like)
+        y, x = (
+            torch.arange(self.grid_size + 1, device=like.device).to(like)
+            * (length / self.grid_size)
+            for length in img_shape
+        )
+        corners = [
+            *torch.meshgrid(x[:-1], y[:-1], indexing='xy'),
+            *torch.meshgrid(x[1:], y[1:], indexing='xy'),
+        ]
+        cells = torch.stack(corners, dim=-1).flatten(0, 1)
         return cells.repeat_interleave(self.num_predictors, dim=0)

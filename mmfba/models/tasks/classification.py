@@ -49,19 +49,9 @@ class LocalClassification(LocalModel):
         return [cut + POOLED for cut in cuts]
 
     def loss(self, inputs: Tensor, data_samples: List[Any]) -> Dict[str, Any]:
-        """Losses of one step; local backwards run inside.
-
-        Args:
-            inputs (Tensor): Images (N, C, H, W).
-            data_samples (list[DataSample]): Their labels.
-
-        Returns:
-            dict: Losses of the head and values of the local losses.
-        """
-        plain = super().loss
-        return self.local_loss(
-            inputs, data_samples, lambda: plain(inputs, data_samples)
-        )
+        """Losses of one step and values of the local losses, see
+        :meth:`local_loss`."""
+        return self.local_loss(super().loss, inputs, data_samples)
 
 
 def _check_configs(**parts: Any) -> None:

@@ -129,21 +129,10 @@ class LocalDetection(LocalModel):
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: List[Any]
     ) -> Dict[str, Any]:
-        """Losses of one step; local backwards run inside.
-
-        Args:
-            batch_inputs (Tensor): Images (N, C, H, W).
-            batch_data_samples (list[DetDataSample]): Their annotations.
-
-        Returns:
-            dict: Losses of the head and values of the local losses.
-        """
+        """Losses of one step and values of the local losses, see
+        :meth:`local_loss`."""
         plain = super().loss
-        return self.local_loss(
-            batch_inputs,
-            batch_data_samples,
-            lambda: plain(batch_inputs, batch_data_samples),
-        )
+        return self.local_loss(plain, batch_inputs, batch_data_samples)
 
     @contextmanager
     def step_context(self, targets: List[Any]) -> Iterator[None]:

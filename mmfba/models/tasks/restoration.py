@@ -64,21 +64,10 @@ class LocalRestoration(LocalModel):
     def forward_train(
         self, inputs: Tensor, data_samples: Any = None, **kwargs
     ) -> Dict[str, Any]:
-        """Losses of one step; local backwards run inside.
-
-        Args:
-            inputs (Tensor): Low-resolution images (N, C, H, W).
-            data_samples (DataSample): Stacked samples with ``gt_img``.
-
-        Returns:
-            dict: The pixel loss and values of the local losses.
-        """
+        """Losses of one step and values of the local losses, see
+        :meth:`local_loss`."""
         plain = super().forward_train
-        return self.local_loss(
-            inputs,
-            data_samples,
-            lambda: plain(inputs, data_samples, **kwargs),
-        )
+        return self.local_loss(plain, inputs, data_samples, **kwargs)
 
     def image_wise(self, images: Tensor, samples: Any) -> ImageWise:
         """The main loss, some images at a time from the last cut on."""

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmfba.models.dense_heads import YOLOV1Head
+from mmfba.models.dense_heads.yolov1_targets import encode_boxes
 
 CLASSES = 3
 TEST_CFG = ConfigDict(
@@ -156,7 +157,7 @@ def test_what_was_encoded_is_predicted(num_boxes):
         cell = torch.tensor([[30, 40, 30, 40]]) * torch.tensor(
             [[x, y, x + 1, y + 1]]
         )
-        code = head.bbox_coder.encode(cell, box[None], shape)[0]
+        code = encode_boxes(cell, box[None], shape)[0]
         values = torch.tensor([*code, 0.9])
         pred_map[0, -5 - CLASSES : -CLASSES, y, x] = values
         pred_map[0, 5 * num_boxes + label, y, x] = 1.0 - 0.1 * label

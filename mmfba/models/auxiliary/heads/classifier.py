@@ -14,17 +14,10 @@ from .task_head import TaskHead
 
 
 def build_classifier(spec: UnitSpec, in_channels: int) -> nn.Module:
-    """A copy of the main network's head with weights of its own.
+    """A copy of the main network's head for vectors, with weights of its own.
 
     Its ``loss()`` takes the targets as the main head's does: labels, smoothed
     ones, or the scores of Mixup.
-
-    Args:
-        spec (UnitSpec): The cut.
-        in_channels (int): Length of the vectors that it classifies.
-
-    Returns:
-        nn.Module: The head.
 
     Raises:
         ValueError: If the main network does no classification, or its head
@@ -45,14 +38,7 @@ def build_classifier(spec: UnitSpec, in_channels: int) -> nn.Module:
 
 
 def check_classification(spec: UnitSpec) -> None:
-    """Refuse a main network that does no classification.
-
-    Args:
-        spec (UnitSpec): The cut.
-
-    Raises:
-        ValueError: It names what to use in its place.
-    """
+    """Refuse a main network that does no classification."""
     scope = spec.main.registry.scope
     if scope != 'mmpretrain':
         raise ValueError(
@@ -65,17 +51,8 @@ def check_classification(spec: UnitSpec) -> None:
 def classifier_losses(
     head: nn.Module, x: Tensor, data_samples: Sequence[Any], weight: float
 ) -> Dict[str, Any]:
-    """Losses of a classifier that is one of several terms.
-
-    Args:
-        head (nn.Module): What :func:`build_classifier` returned.
-        x (Tensor): Vectors (N, in_channels).
-        data_samples (Sequence[DataSample]): Their labels.
-        weight (float): Weight of the loss.
-
-    Returns:
-        dict: The head's losses; ``loss`` is called ``loss_cls``.
-    """
+    """Losses of a classifier of vectors that is one of several terms, weighed;
+    ``loss`` is called ``loss_cls``."""
     losses = weigh_losses(head.loss((x,), data_samples), weight)
     return {
         'loss_cls' if name == 'loss' else name: value
@@ -84,15 +61,7 @@ def classifier_losses(
 
 
 def check_one_task(spec: UnitSpec, what: str) -> None:
-    """Refuse a head of several tasks, as mmpretrain's ``MultiTaskHead``.
-
-    Args:
-        spec (UnitSpec): The cut.
-        what (str): What compares images by their labels.
-
-    Raises:
-        ValueError: It names the head.
-    """
+    """Refuse a head of several tasks, as mmpretrain's ``MultiTaskHead``."""
     tasks = getattr(spec.main.head_module, 'task_heads', None)
     if tasks is not None:
         raise ValueError(
@@ -104,16 +73,8 @@ def check_one_task(spec: UnitSpec, what: str) -> None:
 
 
 def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
-    """Targets as vectors: 1 at each label, or the scores of Mixup.
-
-    Args:
-        data_samples (Sequence[DataSample]): N samples, with any number of
-            labels each.
-        num_classes (int): Number of classes.
-
-    Returns:
-        Tensor: (N, num_classes).
-    """
+    """Targets as vectors (N, num_classes): 1 at each label, or the scores of
+    Mixup."""
     if 'gt_score' in data_samples[0]:
         return torch.stack([sample.gt_score for sample in data_samples])
     labels = torch.cat([sample.gt_label for sample in data_samples])
@@ -125,11 +86,7 @@ def class_scores(data_samples: Sequence[Any], num_classes: int) -> Tensor:
 
 
 def class_labels(data_samples: Sequence[Any]) -> Tensor:
-    """Labels (N,) of N samples.
-
-    Raises:
-        ValueError: If an image has not one label.
-    """
+    """Labels (N,) of N samples; a ``ValueError`` if one has not one label."""
     for i, sample in enumerate(data_samples):
         count = len(sample.gt_label) if 'gt_label' in sample else 0
         if count != 1:

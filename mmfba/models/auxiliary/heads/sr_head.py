@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmfba.local import INPUT, FeatureBank, ImageWise
 from mmfba.registry import MODELS
 
+from ...choices import check_choice
 from ...image_wise import ImageWisePixelLoss
 from ..unit_spec import UnitSpec
 from .task_head import MODES
@@ -28,20 +29,13 @@ class SRHead(BaseModule):
         mode (str): ``'shared'``: the main network's tail, by weights;
             ``'copy'``: the same tail with weights of its own; ``'slim'``: one
             conv and a pixel shuffle. Defaults to ``'slim'``.
-
-    Raises:
-        ValueError: If the main network's tail takes another width, is not
-            known, or it has none.
     """
 
     def __init__(
         self, spec: UnitSpec, in_channels: int, mode: str = 'slim'
     ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(
-                f'auxiliary.head.mode={mode!r}: choose from {MODES}'
-            )
+        check_choice('auxiliary.head.mode', mode, MODES)
         net, tail = spec.main.backbone, spec.main.tail
         if tail is None:
             raise ValueError(
@@ -86,33 +80,15 @@ class SRHead(BaseModule):
     def loss(
         self, features: Tuple[Tensor], data_samples: Any, bank: FeatureBank
     ) -> Dict[str, Tensor]:
-        """Pixel loss of the image reconstructed from the auxiliary neck.
-
-        Args:
-            features (tuple[Tensor]): One feature, (N, C, H, W).
-            data_samples (Any): Stacked samples with ``gt_img`` of shape
-                (N, 3, scale * H, scale * W).
-            bank (FeatureBank): This step's features.
-
-        Returns:
-            dict[str, Tensor]: The loss.
-        """
+        """Pixel loss, against ``gt_img``, of the image reconstructed from the
+        auxiliary neck's feature (N, C, H, W)."""
         output = self._restore(features[-1], self._image(bank))
         return dict(loss=self._pixel_loss[0](output, data_samples.gt_img))
 
     def image_wise(
         self, features: Tuple[Tensor], data_samples: Any, bank: FeatureBank
     ) -> ImageWise:
-        """The same for some images at a time.
-
-        Args:
-            features (tuple[Tensor]): See :meth:`loss`.
-            data_samples (Any): See :meth:`loss`.
-            bank (FeatureBank): See :meth:`loss`.
-
-        Returns:
-            ImageWise: The auxiliary neck's feature and the input image.
-        """
+        """The same for some images at a time."""
         loss = ImageWisePixelLoss(self._pixel_loss[0], data_samples.gt_img)
         return ImageWise(
             (features[-1], self._image(bank)),

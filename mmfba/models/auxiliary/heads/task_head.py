@@ -8,6 +8,7 @@ from torch import nn
 from mmfba.registry import MODELS
 from mmfba.type_name import type_name
 
+from ...choices import check_choice
 from ..unit_spec import UnitSpec
 
 MODES = ('slim', 'copy', 'shared')
@@ -48,13 +49,9 @@ def TaskHead(
 
     Returns:
         nn.Module: The head.
-
-    Raises:
-        ValueError: If the head cannot be used so.
     """
     main = spec.main
-    if mode not in MODES:
-        raise ValueError(f'auxiliary.head.mode={mode!r}: choose from {MODES}')
+    check_choice('auxiliary.head.mode', mode, MODES)
     if strides is not None:
         raise ValueError(
             'auxiliary.head.type=mmfba.TaskHead takes the levels of the main '
@@ -127,12 +124,7 @@ def _set_in_channels(
     in_channels: Union[int, Sequence[int]],
     same: bool,
 ) -> None:
-    """Let a head's config take what the auxiliary neck returns.
-
-    Raises:
-        ValueError: If that is not what the main head takes, and a head has
-            no such option.
-    """
+    """Let a head's config take what the auxiliary neck returns."""
     if 'task_heads' in cfg:  # mmpretrain's MultiTaskHead
         for name, part in cfg['task_heads'].items():
             _set_in_channels(part, head.task_heads[name], in_channels, same)

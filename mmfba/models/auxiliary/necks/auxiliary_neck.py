@@ -31,44 +31,18 @@ class AuxiliaryNeck(BaseModule):
     strides: Optional[Tuple[int, ...]] = None
 
     def forward(self, x: Tensor, bank: FeatureBank) -> Features:
-        """Features for the auxiliary head.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): This step's features.
-
-        Returns:
-            tuple[Tensor]: As the main network's neck returns them.
-        """
+        """Features for the auxiliary head, as the main network's neck returns
+        them, of the feature at the cut (N, C, H, W) and this step's bank."""
         return self.finish(self.collect(x, bank))
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Features:
-        """What is computed of the whole batch at once.
-
-        Args:
-            x (Tensor): See :meth:`forward`.
-            bank (FeatureBank): See :meth:`forward`.
-
-        Returns:
-            tuple[Tensor, optional]: Batches that :meth:`finish` takes.
-        """
+        """What is computed of the whole batch at once."""
         raise NotImplementedError
 
     def finish(self, features: Features) -> Features:
-        """The rest, which can be computed for some images at a time.
-
-        Args:
-            features (tuple): What :meth:`collect` returned, or some images
-                of it.
-
-        Returns:
-            tuple[Tensor]: See :meth:`forward`.
-        """
+        """The rest, which can be computed for some images at a time: of what
+        :meth:`collect` returned, or of some images of it."""
         return features
 
     def check_image_wise(self) -> None:
-        """Refuse ``local_learning.chunk`` where :meth:`finish` is not exact.
-
-        Raises:
-            ValueError: It names what sees the whole batch.
-        """
+        """Refuse ``local_learning.chunk`` if :meth:`finish` is not exact."""

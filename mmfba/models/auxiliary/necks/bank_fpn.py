@@ -22,9 +22,6 @@ class BankFPN(SLMFPN):
         fusion (str): See :class:`SLMFPN`. Defaults to ``'add'``.
         out_channels (int, optional): See :class:`PyramidNeck`. Defaults to
             None.
-
-    Raises:
-        ValueError: If the neck of the main network is no FPN.
     """
 
     def __init__(

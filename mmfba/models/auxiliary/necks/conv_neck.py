@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from mmfba.local import FeatureBank
 from mmfba.registry import MODELS
 
-from ..dgl_convs import dgl_convs
+from ...choices import check_choice
+from ..dgl_auxiliary import dgl_convs
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck
 
@@ -29,18 +30,11 @@ class ConvNeck(AuxiliaryNeck):
     Args:
         spec (UnitSpec): The cut.
         method (str): ``'dgl'`` or ``'greedy'``.
-
-    Raises:
-        ValueError: If there is no such method, or the task is another.
     """
 
     def __init__(self, spec: UnitSpec, method: str) -> None:
         super().__init__()
-        if method not in ('dgl', 'greedy'):
-            raise ValueError(
-                f'auxiliary.neck.method={method!r}: choose from '
-                "('dgl', 'greedy')"
-            )
+        check_choice('auxiliary.neck.method', method, ('dgl', 'greedy'))
         if spec.main.tail is None:
             raise ValueError(
                 'auxiliary.neck.type=mmfba.ConvNeck is for super-resolution: '
@@ -56,13 +50,4 @@ class ConvNeck(AuxiliaryNeck):
         )
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
-        """Transform the feature at the cut.
-
-        Args:
-            x (Tensor): (N, C, H, W).
-            bank (FeatureBank): Not read.
-
-        Returns:
-            tuple[Tensor]: One feature of the same shape.
-        """
         return (self.neck(x),)

@@ -7,7 +7,7 @@ from torch import Tensor
 from mmfba.local import INPUT, FeatureBank
 from mmfba.registry import MODELS
 
-from ..dgl_convs import dgl_convs
+from ..dgl_auxiliary import dgl_convs
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 from .levels import level_size
@@ -36,6 +36,8 @@ class DGLFPN(PyramidNeck):
             None.
     """
 
+    reads = (INPUT,)  # for its size
+
     def __init__(
         self, spec: UnitSpec, out_channels: Optional[int] = None
     ) -> None:
@@ -48,11 +50,6 @@ class DGLFPN(PyramidNeck):
         ]
         self.convs = dgl_convs(channels, channels)
         self.neck = self.copy_main_neck(spec, [channels] * len(self.outputs))
-
-    @property
-    def reads(self) -> Tuple[str, ...]:
-        """tuple[str]: The image, for its size."""
-        return (INPUT,)
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Features:
         image = bank.get(INPUT)

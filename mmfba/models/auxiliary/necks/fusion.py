@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmfba.local import POOLED
 
+from ...choices import check_choice
 from ..unit_spec import UnitSpec
 
 OPERATORS = ('add', 'concat', 'gate', 'none')
@@ -45,7 +46,7 @@ class Fusion(BaseModule):
         pooled: bool,
     ) -> None:
         super().__init__()
-        check_operator(operator)
+        check_choice('auxiliary.neck.fusion', operator, OPERATORS)
         layer = nn.Linear if pooled else _conv1x1
         self.operator = operator
         self.pooled = pooled
@@ -65,16 +66,8 @@ class Fusion(BaseModule):
             )
 
     def forward(self, x: Tensor, entries: Sequence[Tensor]) -> Tensor:
-        """Fuse.
-
-        Args:
-            x (Tensor): (N, C) or (N, C, H, W).
-            entries (Sequence[Tensor]): Bank entries in the order of
-                ``bank_channels``.
-
-        Returns:
-            Tensor: Of the shape of x.
-        """
+        """Fuse x, (N, C) or (N, C, H, W), with bank entries in the order of
+        ``bank_channels``; the result has the shape of x."""
         if self.operator == 'none' or not entries:
             return x
         entries = [
@@ -92,23 +85,11 @@ class Fusion(BaseModule):
         return x + sum(entries)
 
 
-def check_operator(operator: str) -> None:
-    """Raise a ValueError if there is no such fusion operator."""
-    if operator not in OPERATORS:
-        raise ValueError(
-            f'auxiliary.neck.fusion={operator!r}: choose from {OPERATORS}'
-        )
-
-
 def readable_entries(spec: UnitSpec, pooled: bool) -> Tuple[str, ...]:
-    """Bank entries that a neck can fuse: pooled vectors, or else maps.
-
-    Raises:
-        ValueError: If an entry is of the other kind.
-    """
+    """Bank entries that a neck can fuse: pooled vectors, or else maps."""
     for name in spec.readable:
         if name.endswith(POOLED) != pooled:
-            other = name + POOLED if pooled else name[: -len(POOLED)]
+            other = name + POOLED if pooled else name.removesuffix(POOLED)
             raise ValueError(
                 f'taps: {name!r} cannot be fused with what this '
                 f'neck returns: tap {other!r}'

@@ -28,20 +28,6 @@ class Level:
     channels: int
     fused: bool = False
 
-    @property
-    def banked(self) -> bool:
-        """bool: Whether the bank is read."""
-        return self.fused or self.source == 'bank'
-
-    def zeros(self, image: Tensor) -> Tensor:
-        """A map of zeros of this level's size.
-
-        Args:
-            image (Tensor): The input image, (N, C, H, W).
-        """
-        size = level_size(self.feature, image)
-        return image.new_zeros(len(image), self.channels, *size)
-
 
 @dataclass(frozen=True)
 class LevelPlan:
@@ -50,10 +36,9 @@ class LevelPlan:
     Args:
         levels (list[Level]): The levels, shallow to deep.
         by_convs (bool): Whether the deeper levels follow by the FPN's
-            stride-2 convs. If not, the levels are all that the main
-            network's neck gets. Defaults to False.
+            stride-2 convs; else these are all that the main neck gets.
         num_dropped (int): How many levels come before the first that the
-            main network's neck returns. Defaults to 0.
+            main network's neck returns.
     """
 
     levels: List[Level]
@@ -62,12 +47,7 @@ class LevelPlan:
 
 
 def level_size(feature: FeatureSpec, image: Tensor) -> List[int]:
-    """Height and width of a feature.
-
-    Args:
-        feature (FeatureSpec): The feature.
-        image (Tensor): The input image, (N, C, H, W).
-    """
+    """Height and width of a feature of an image (N, C, H, W)."""
     return [math.ceil(n / feature.stride) for n in image.shape[-2:]]
 
 
@@ -81,9 +61,6 @@ def plan_levels(
         mode (str): See :func:`slm_stages`.
         made (dict[int, int]): Channels of each stage that the SLM makes.
         bank (Sequence[str]): Bank entries that may be read.
-
-    Returns:
-        LevelPlan: The levels.
     """
     outputs = _outputs(spec)
     levels = [_level(spec, s, name, made, bank) for s, name in outputs]
@@ -112,15 +89,8 @@ def read_stages(spec: UnitSpec) -> List[int]:
 
 
 def matched_levels(spec: UnitSpec, stage: int) -> slice:
-    """Levels of the pyramid that belong to a stage of the backbone.
-
-    Args:
-        spec (UnitSpec): The cut.
-        stage (int): The stage, from 1.
-
-    Returns:
-        slice: The level of the stage; at the last stage also those that the
-        main network's neck adds behind it.
+    """Levels of the pyramid that belong to a stage of the backbone: at the
+    last one also those that the main network's neck adds behind it.
 
     Raises:
         ValueError: If the neck does not read the stage, or returns no level
@@ -135,8 +105,8 @@ def matched_levels(spec: UnitSpec, stage: int) -> slice:
         )
     first = stages.index(stage)
     maps = spec.main.head_inputs
-    sizes = [shape[2:] for shape in map_shapes([spec.stage_ends[stage]])]
-    if first >= len(maps) or maps[first][2:] != sizes[0]:
+    (shape,) = map_shapes([spec.stage_ends[stage]])
+    if first >= len(maps) or maps[first][2:] != shape[2:]:
         raise ValueError(
             'auxiliary.neck: it makes the level of one stage, but '
             f'{neck_name(spec.main.neck)} returns no such level of stage '

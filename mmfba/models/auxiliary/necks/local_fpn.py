@@ -34,9 +34,6 @@ class LocalFPN(AuxiliaryNeck):
 
     Attributes:
         strides (tuple[int]): Stride of each level, shallow to deep.
-
-    Raises:
-        ValueError: If the model is no detector.
     """
 
     def __init__(
@@ -89,14 +86,4 @@ class LocalFPN(AuxiliaryNeck):
         )
 
     def finish(self, features: Features) -> Features:
-        """The local pyramid.
-
-        Args:
-            features (tuple[Tensor]): The maps, shallow to deep, each
-                (N, C_i, h_i, w_i).
-
-        Returns:
-            tuple[Tensor]: A map (N, out_channels, h, w) for each of
-            ``strides``.
-        """
         return self.fpn(features)

@@ -14,13 +14,7 @@ Maps = Sequence[Optional[FeatureSpec]]
 
 
 class ProjectedNeck(BaseModule):
-    """A neck behind 1x1 convs, which give the maps the widths that it takes.
-
-    Args:
-        neck (nn.Module): The neck.
-        given (Sequence[FeatureSpec, optional]): What there is.
-        taken (Sequence[FeatureSpec, optional]): What the neck takes.
-    """
+    """A neck behind 1x1 convs, which give maps the widths that it takes."""
 
     def __init__(self, neck: nn.Module, given: Maps, taken: Maps) -> None:
         super().__init__()
@@ -33,7 +27,6 @@ class ProjectedNeck(BaseModule):
         self.neck = neck
 
     def forward(self, maps: Sequence[Optional[Tensor]]) -> Tuple[Tensor, ...]:
-        """Project the maps and run the neck."""
         return self.neck(
             tuple(
                 None if x is None else project(x)
@@ -52,11 +45,10 @@ def copy_neck(
         given (Sequence[FeatureSpec, optional]): What the copy is given, None
             for a map that it does not read.
         taken (Sequence[FeatureSpec, optional]): What the main network's neck
-            is given.
+            is given; to these widths 1x1 convs lead where it takes no other.
 
     Returns:
-        tuple: The neck, and shapes of what it returns for two images. Where
-        it does not take the widths that are given, it is behind 1x1 convs.
+        tuple: The neck, and shapes of what it returns for two images.
 
     Raises:
         ValueError: If it cannot run; it names the neck and what it said.

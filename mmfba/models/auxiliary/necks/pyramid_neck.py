@@ -5,7 +5,7 @@ from typing import Any, Mapping, Optional, Sequence, Tuple
 from torch import Tensor, nn
 
 from ...image_wise import check_no_batch_norm
-from ...neck_probe import is_fpn, neck_name
+from ...neck_probe import neck_name
 from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck, Features
 from .neck_copy import copy_neck
@@ -52,11 +52,6 @@ class PyramidNeck(AuxiliaryNeck):
         width = maps[0][1]
         self.out_channels = out_channels or min(width, max(32, width // 8))
 
-    @property
-    def main_is_fpn(self) -> bool:
-        """bool: Whether the main network's neck is an FPN."""
-        return is_fpn(self.main_neck)
-
     def copy_main_neck(
         self, spec: UnitSpec, channels: Sequence[int], **options: Any
     ) -> nn.Module:
@@ -69,9 +64,6 @@ class PyramidNeck(AuxiliaryNeck):
             spec (UnitSpec): The cut.
             channels (Sequence[int]): Channels of each level that it is given.
             **options: Of the neck, that are to differ.
-
-        Raises:
-            ValueError: If other widths are set than such a copy has.
         """
         main = self.main_neck
         if (
@@ -100,16 +92,8 @@ class PyramidNeck(AuxiliaryNeck):
         return neck
 
     def finish(self, features: Features) -> Tuple[Tensor, ...]:
-        """The local pyramid.
-
-        Args:
-            features (tuple[Tensor, optional]): A map for each level of the
-                backbone, None where the neck does not read it.
-
-        Returns:
-            tuple[Tensor]: Maps (N, out_channels, h, w) of the levels that
-            the main network's neck returns, or of ``predicted_levels``.
-        """
+        """The local pyramid: maps (N, out_channels, h, w) of the levels that
+        the main network's neck returns, or of ``predicted_levels``."""
         return tuple(self.neck(features))
 
     def check_image_wise(self) -> None:

@@ -5,6 +5,7 @@ from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
 from ...blocks import forward_blocks
+from ...choices import check_choice
 from ..initialization import init_cfg_like
 from ..unit_spec import UnitSpec
 
@@ -23,9 +24,6 @@ class SLM(BaseModule):
         blocks_per_stage (int): Number of blocks for each stage; with 0 the
             feature at the cut stands for its stage as it is, which takes mode
             ``stage_tail``.
-
-    Raises:
-        ValueError: If a value is wrong.
     """
 
     def __init__(
@@ -56,14 +54,7 @@ class SLM(BaseModule):
             channels, stride = width, end.stride
 
     def forward(self, x: Tensor) -> Dict[int, Tensor]:
-        """Run the blocks.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-
-        Returns:
-            dict[int, Tensor]: The feature made for each stage, in order.
-        """
+        """The features made for each stage, in order, of that at the cut."""
         features = {}
         for stage, blocks in self.stages.items():
             x = forward_blocks(blocks, x, self.recompute)
@@ -82,17 +73,8 @@ def slm_stages(spec: UnitSpec, mode: str) -> Tuple[int, ...]:
       maps cost most; in the last stage a block of that one;
     - ``stage_tail`` (S1 eq. 2): one block of the cut's own stage, stride 1.
       At the stem, which belongs to no stage, the block is of stage 1.
-
-    Args:
-        spec (UnitSpec): The cut.
-        mode (str): ``'stage_chain'``, ``'later_stages'`` or
-            ``'stage_tail'``.
-
-    Raises:
-        ValueError: If there is no such mode.
     """
-    if mode not in MODES:
-        raise ValueError(f'auxiliary.neck.mode={mode!r}: choose from {MODES}')
+    check_choice('auxiliary.neck.mode', mode, MODES)
     if mode == 'stage_chain':
         return spec.remaining_stages
     if mode == 'later_stages':

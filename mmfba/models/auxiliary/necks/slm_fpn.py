@@ -7,10 +7,11 @@ from torch import Tensor
 from mmfba.local import INPUT, FeatureBank
 from mmfba.registry import MODELS
 
-from ...neck_probe import neck_name
+from ...choices import check_choice
+from ...neck_probe import is_fpn, neck_name
 from ..unit_spec import UnitSpec
-from .fusion import Fusion, check_operator, readable_entries
-from .levels import Level, plan_levels
+from .fusion import OPERATORS, Fusion, readable_entries
+from .levels import Level, level_size, plan_levels
 from .pyramid_neck import Features, PyramidNeck
 from .slm import SLM, slm_stages
 
@@ -42,9 +43,6 @@ class SLMFPN(PyramidNeck):
         fusion (str): See :class:`Fusion`. Defaults to ``'add'``.
         out_channels (int, optional): See :class:`PyramidNeck`. Defaults to
             None.
-
-    Raises:
-        ValueError: If the main network's neck cannot be copied so.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class SLMFPN(PyramidNeck):
         out_channels: Optional[int] = None,
     ) -> None:
         super().__init__(spec, out_channels)
-        check_operator(fusion)
+        check_choice('auxiliary.neck.fusion', fusion, OPERATORS)
         stages = slm_stages(spec, mode)
         self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
@@ -79,7 +77,7 @@ class SLMFPN(PyramidNeck):
         if not self.plan.by_convs:
             return {}
         main = self.main_neck
-        if not self.main_is_fpn:
+        if not is_fpn(main):
             raise ValueError(
                 'auxiliary.neck: mmfba.BankFPN, and mmfba.SLMFPN in mode '
                 "'stage_tail', make the missing levels by an FPN, but the "
@@ -95,10 +93,13 @@ class SLMFPN(PyramidNeck):
 
     @property
     def reads(self) -> Tuple[str, ...]:
-        """tuple[str]: Names of the bank entries that :meth:`forward` reads."""
         levels = self.plan.levels
         sized = any(level.source == 'zeros' for level in levels)
-        names = [level.feature.name for level in levels if level.banked]
+        names = [
+            level.feature.name
+            for level in levels
+            if level.fused or level.source == 'bank'
+        ]
         return tuple([INPUT, *names] if sized else names)
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Features:
@@ -126,5 +127,7 @@ class SLMFPN(PyramidNeck):
         if level.source == 'bank':
             return bank.get(name)
         if level.source == 'zeros':
-            return level.zeros(bank.get(INPUT))
+            image = bank.get(INPUT)
+            size = level_size(level.feature, image)
+            return image.new_zeros(len(image), level.channels, *size)
         return x if level.source == 'cut' else None

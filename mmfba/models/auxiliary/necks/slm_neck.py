@@ -55,7 +55,7 @@ class SLMNeck(AuxiliaryNeck):
         if fusion != 'none':
             self.reads = readable_entries(spec, pooled)
         bank_channels = [
-            spec.features[name.replace(POOLED, '')].channels
+            spec.features[name.removesuffix(POOLED)].channels
             for name in self.reads
         ]
         self.fusion = Fusion(fusion, self.out_channels, bank_channels, pooled)
@@ -87,16 +87,8 @@ class SLMNeck(AuxiliaryNeck):
         return neck, shape
 
     def collect(self, x: Tensor, bank: FeatureBank) -> Tuple[Tensor]:
-        """Simplify, pool and fuse.
-
-        Args:
-            x (Tensor): Feature at the cut, (N, C, H, W).
-            bank (FeatureBank): This step's features.
-
-        Returns:
-            tuple[Tensor]: One feature, (N, C) if the main network's neck
-            returns vectors, else (N, C, H, W).
-        """
+        """One feature: vectors (N, C) where the main network's neck returns
+        them, else a map (N, C, H, W)."""
         *_, x = self.slm(x).values()
         if self.pool is not None:
             x = self.pool((x,))[0]
