@@ -35,9 +35,9 @@ from tiny_data import (
     write_svhn,
     write_voc,
 )
+from torchvision.datasets import stl10, svhn, utils
 
 from mmfba.analysis.benchmark import ArmRun
-from mmfba.datasets import downloaded_dataset
 from mmfba.local_config import complete
 from mmfba.models.build_model import build_model
 
@@ -349,11 +349,10 @@ def _steps(part):
 def _believe(monkeypatch):
     """Let data sets read other files than the official ones."""
     monkeypatch.setattr(cifar, 'check_md5', lambda path, md5: True)
-    monkeypatch.setattr(
-        downloaded_dataset,
-        'check_integrity',
-        lambda path, md5: Path(path).is_file(),
-    )
+    for module in (stl10, svhn, utils):
+        monkeypatch.setattr(
+            module, 'check_integrity', lambda path, md5: Path(path).is_file()
+        )
 
 
 @pytest.mark.parametrize(
