@@ -19,13 +19,7 @@ REFUSED = re.compile(r'(?:GLOBAL|Unsupported class) (\S+)')
 
 
 def is_whole(path: Path) -> bool:
-    """Whether all bytes of a file of ``torch.save`` are there and right.
-
-    Compares checksums; nothing in the file is run.
-
-    Args:
-        path (Path): The file.
-    """
+    """Whether all bytes of a file of ``torch.save`` are there and right."""
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
@@ -52,8 +46,7 @@ def last_whole_checkpoint(
 
     Raises:
         ValueError: If there was a checkpoint, and none is whole.
-        UnpicklingError: If the newest whole one may run code, and is not
-            trusted; see :func:`checkpoint_loading`.
+        UnpicklingError: If the newest whole one may run code.
     """
     folder = Path(work_dir)
     record = folder / 'last_checkpoint'
@@ -87,9 +80,6 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
     Args:
         path (str): A local file.
         trust (bool): Whether it may run code. Defaults to False.
-
-    Returns:
-        dict: What ``torch.save`` was given.
 
     Raises:
         ValueError: If there is no such file, it is not whole, or no dict.
@@ -128,13 +118,9 @@ def check_checkpoint(
 
     Args:
         path (str, optional): The file; nothing is checked without one.
-        trust (bool): See :func:`read_checkpoint`.
+        trust (bool): See :func:`read_checkpoint`, which raises.
         resume (bool): Whether training is to go on from it. Defaults to
             False.
-
-    Raises:
-        ValueError: See there.
-        UnpicklingError: See there.
     """
     if path is not None and '://' not in path:
         loaded = read_checkpoint(path, trust)
@@ -151,16 +137,14 @@ def check_checkpoint(
 def checkpoint_loading(trust: bool = False) -> Iterator[None]:
     """Say in one message what to do when torch refuses a checkpoint.
 
-    Note:
-        PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
-        file nevertheless. So PyTorch's environment variables are set inside
-        the context: ``TORCH_FORCE_WEIGHTS_ONLY_LOAD``, or with ``trust``, or
-        if it is set already, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD``.
+    PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
+    file nevertheless. So PyTorch's environment variables are set inside the
+    context.
 
     Args:
         trust (bool): Whether to load files that hold more than plain data,
             which may run any code that their author put there. Defaults to
-            False.
+            False; ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` does the same.
 
     Raises:
         SystemExit: If torch refuses a file, with exit status 1.

@@ -68,14 +68,7 @@ def plain_config(cfg: Config) -> Config:
 
 
 def own_types(cfg: Config) -> List[str]:
-    """What a config needs mmfba for.
-
-    Args:
-        cfg (Config): A config.
-
-    Returns:
-        list[str]: Types of mmfba, such as ``'mmfba.CIFARResNet'``, sorted.
-    """
+    """Types of mmfba that a config needs, such as ``'mmfba.CIFARResNet'``."""
     parts = _typed(cfg._cfg_dict)
     return sorted({type_name(p['type']) for p in parts if _is_own(p)})
 

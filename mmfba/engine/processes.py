@@ -68,15 +68,7 @@ def _set_up(cfg: Config) -> None:
 
 
 def check_strategy(cfg: Config) -> None:
-    """Refuse MMEngine's FlexibleRunner for local models.
-
-    Args:
-        cfg (Config): The config.
-
-    Raises:
-        ValueError: It names the keys to be removed. A ``runner_type`` that
-            is a subclass of the Runner stays.
-    """
+    """Refuse FlexibleRunner for local models, but no subclass of Runner."""
     if cfg.get('strategy') is not None:
         _refuse_strategy(f'strategy={cfg.strategy!r}')
     if not issubclass(runner_class(cfg), Runner):
@@ -84,14 +76,7 @@ def check_strategy(cfg: Config) -> None:
 
 
 def check_runner(runner: Any) -> None:
-    """The same of what a training run has built, with its model wrapper.
-
-    Args:
-        runner (Any): The runner.
-
-    Raises:
-        ValueError: See :func:`several_processes`.
-    """
+    """The same of what a training run has built, with its model wrapper."""
     if not isinstance(runner, Runner):
         _refuse_strategy(f'{type(runner).__name__} as runner')
     if is_model_wrapper(runner.model):

@@ -35,13 +35,10 @@ def publish(
 
     ``out`` becomes ``NAME-xxxxxxxx.pth`` with the first digits of its sha256,
     as OpenMMLab names its files, and ``NAME.py``. Of the checkpoint there
-    remain the weights without the auxiliary networks, and ``meta`` with the
-    plain config and the names of the classes. With ``EMAHook`` these are the
-    averaged weights, since MMEngine saves them as ``state_dict``.
-
-    The files appear once the stock model of the new config has loaded the new
-    weights strictly and its raw outputs on a random image are bit for bit
-    those of the local model.
+    remain the weights without the auxiliary networks, with ``EMAHook`` the
+    averaged ones, and ``meta`` with the plain config. The files appear once
+    the stock model of the new config has loaded the new weights strictly and
+    its raw outputs on a random image are bit for bit those of the local one.
 
     Args:
         cfg (Config): Config of the local model that was trained.
@@ -58,8 +55,7 @@ def publish(
             cannot be read or is of another model, a new file is there
             already or has no folder, or the stock model differs. Nothing is
             left behind.
-        UnpicklingError: If the checkpoint holds more than plain data, see
-            :func:`mmfba.engine.checkpoint_files.checkpoint_loading`.
+        UnpicklingError: If the checkpoint holds more than plain data.
     """
     name = Path(out[:-4] if out.endswith('.pth') else out)
     if not name.parent.is_dir():
@@ -95,8 +91,7 @@ def _read(path: str, trust: bool) -> Dict[str, Any]:
 
 
 def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
-    """Load the plain network; auxiliary ones, which are dropped, may be of
-    another kind or number."""
+    """Load the plain network; auxiliary ones, may differ."""
     state = copy.copy(state)  # with its metadata
     for name in [n for n in state if is_auxiliary(n)]:
         del state[name]

@@ -12,14 +12,7 @@ from mmfba.models.optim_wrapper import BACKWARDS, SUMMED, own_wrapper_work
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:
-    """The model without its distributed wrapper, if it learns locally.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-
-    Returns:
-        LocalModel, optional: None if it does no local learning.
-    """
+    """The model, without its distributed wrapper, if it learns locally."""
     plain = unwrap(model)
     return plain if isinstance(plain, LocalModel) else None
 
@@ -52,9 +45,6 @@ def refuse_nested(model: nn.Module) -> None:
     That one calls its loss past the optimizer wrapper, or runs its network
     without any local loss.
 
-    Args:
-        model (nn.Module): The model or its wrapper.
-
     Raises:
         TypeError: It names both models.
     """
@@ -77,9 +67,5 @@ def refuse_nested(model: nn.Module) -> None:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model without its distributed wrapper.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-    """
+    """The model without its distributed wrapper."""
     return model.module if is_model_wrapper(model) else model

@@ -85,12 +85,8 @@ class _FirstBatch(Hook):
 def explain(error: BaseException) -> str:
     """One message that says what was being built or read, and what is wrong.
 
-    Args:
-        error (BaseException): Caught, so that it has a traceback.
-
-    Returns:
-        str: Messages of this package stand for themselves. Others are
-        preceded by the part of the config, or the file, that they are about.
+    Messages of this package stand for themselves. Others are preceded by the
+    part of the config, or the file, that they are about.
     """
     # A KeyError would put its message in quotation marks.
     text = str(error.args[0] if type(error) is KeyError else error).strip()

@@ -35,15 +35,7 @@ class CheckpointFitHook(Hook):
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: Dict[str, Any]
     ) -> None:
-        """Compare with the model.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What has been loaded.
-
-        Raises:
-            ValueError: It names what is missing or of another shape.
-        """
+        """Raise a ValueError that names what is missing or does not fit."""
         state = checkpoint.get('state_dict', checkpoint)
         state = {re.sub(r'^module\.', '', k): v for k, v in state.items()}
         model = runner.model

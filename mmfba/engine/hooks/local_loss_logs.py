@@ -15,11 +15,6 @@ def average_local_losses(
     Log processors average what has the word "loss" in its name; local losses
     have not, or they would be summed. How the user's ``custom_cfg`` treats
     ``loss`` holds for them too, unless it names them.
-
-    Args:
-        processor (LogProcessor): What the logger asks. It is changed when a
-            local loss is new.
-        outputs (dict): What the training step returned.
     """
     named = {cfg['data_src'] for cfg in processor.custom_cfg}
     new = [n for n in outputs if n not in named and _is_loss(n, outputs)]
@@ -39,7 +34,6 @@ def average_local_losses(
 
 
 def _is_loss(name: str, outputs: Dict[str, Any]) -> bool:
-    """Whether it is a local loss: what else is logged, such as an accuracy,
-    has the name that the main head's has."""
+    """Not an accuracy, say, which has the name that the main head's has."""
     local = LOCAL.fullmatch(name)
     return local is not None and local[1] not in outputs

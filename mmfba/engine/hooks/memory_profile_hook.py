@@ -17,13 +17,10 @@ class MemoryProfileHook(Hook):
     """Logs the peak memory of training steps, local module by local module.
 
     ``peak_mib`` is the most that was alive at once, ``peak_mib_<k>`` the same
-    while local module k ran. On a GPU they are what PyTorch allocated, on a
-    CPU the tensors alive, as in
-    :func:`mmfba.analysis.profile_step`.
-
-    Note:
-        Watching slows a step down on a CPU, and on a GPU it restarts the
-        statistics that mmengine's own ``memory`` reads; hence the interval.
+    while local module k ran: on a GPU what PyTorch allocated, on a CPU the
+    tensors alive. Watching slows a step down on a CPU, and on a GPU it
+    restarts the statistics that mmengine's own ``memory`` reads; hence the
+    interval.
 
     Args:
         interval (int): Iterations between two that are watched. The second
@@ -47,13 +44,8 @@ class MemoryProfileHook(Hook):
         self._loop: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """See to it that watching ends with the iteration, however it ends.
-
-        MMEngine calls no hook after an exception, so the loop's own
-        iteration is wrapped.
-
-        Args:
-            runner (Runner): The runner.
+        """Let watching end with the iteration, however it ends: MMEngine calls
+        no hook after an exception, so the loop's own iteration is wrapped.
         """
         loop = runner.train_loop
         if loop is self._loop:  # the Runner trains again
@@ -71,13 +63,7 @@ class MemoryProfileHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Begin to watch, if it is the iteration's turn.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the iteration in the epoch.
-            data_batch (Any): The batch.
-        """
+        """Begin to watch, if it is the iteration's turn."""
         if runner.iter % self.interval != min(1, self.interval - 1):
             return
         if torch.cuda.is_available():
@@ -100,14 +86,7 @@ class MemoryProfileHook(Hook):
         data_batch: Any = None,
         outputs: Optional[Dict[str, Any]] = None,
     ) -> None:
-        """Log the peaks.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the iteration in the epoch.
-            data_batch (Any): Not used.
-            outputs (dict, optional): Not used.
-        """
+        """Log the peaks."""
         tracker = self._stop(runner)
         if tracker is None:
             return

@@ -42,11 +42,7 @@ class GradientReduction:
         )
 
     def start(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Begin to average their gradients.
-
-        Args:
-            parameters (Sequence[nn.Parameter]): Those of one local module.
-        """
+        """Begin to average the gradients of one local module."""
         buckets = list(_buckets(parameters, self.bucket_bytes))
         self._pending.append([self._start(bucket) for bucket in buckets])
 
@@ -69,12 +65,7 @@ class GradientReduction:
         return dist.all_reduce(flat, async_op=True), bucket, flat
 
     def finish(self, keep: int = 0) -> None:
-        """Wait for averages, and make them the gradients.
-
-        Args:
-            keep (int): How many of the last :meth:`start` may go on. Defaults
-                to 0.
-        """
+        """Make the averages the gradients, but of the last ``keep`` starts."""
         while len(self._pending) > keep:
             for work, bucket, flat in self._pending.popleft():
                 work.wait()
@@ -100,8 +91,7 @@ class GradientReduction:
 def _buckets(
     parameters: Sequence[nn.Parameter], limit: int
 ) -> Iterator[Parameters]:
-    """Groups of one type and device, of up to ``limit`` bytes each, or one
-    parameter."""
+    """Groups of one type and device: up to ``limit`` bytes, or one alone."""
     groups: Dict[Any, Parameters] = {}
     for p in parameters:
         groups.setdefault((p.dtype, p.device), []).append(p)
