@@ -74,10 +74,8 @@ def complete(cfg: 'Config') -> None:
 
     A stock optimizer wrapper becomes ours of the same kind, and
     ``FeatureBankHook`` is added to ``default_hooks`` if it is missing; with
-    ``default_hooks.feature_bank=None`` there is none.
-
-    Args:
-        cfg (Config): The config, changed in place if its model is local.
+    ``default_hooks.feature_bank=None`` there is none. The config is changed
+    in place.
     """
     if not is_local(cfg):
         return

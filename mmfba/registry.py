@@ -54,14 +54,7 @@ class LazyRegistry(Registry):
         }
 
     def get(self, key: str) -> Optional[Type]:
-        """Get a class.
-
-        Args:
-            key (str): Its name.
-
-        Raises:
-            ImportError: If it needs a library that is not installed.
-        """
+        """Get a class, or raise an ImportError if its library is missing."""
         name = key[len('mmfba.') :] if key.startswith('mmfba.') else key
         if name in self.optional and name not in self.module_dict:
             library, module = self.optional[name]

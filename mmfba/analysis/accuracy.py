@@ -43,9 +43,8 @@ def train_all(
 
     Returns:
         dict[str, dict]: By name of the arm, if any of its runs succeeded:
-        ``runs``, their ``values`` of the metric, one for each seed, the
-        ``mean`` and ``std`` (of the sample) of these, and the median of
-        ``seconds_per_iter``.
+        ``runs``, their ``values`` of the metric, ``mean`` and ``std`` (of the
+        sample), and the median of ``seconds_per_iter``.
 
     Raises:
         SystemExit: If a run fails, after all others are done; at once if the
@@ -90,20 +89,12 @@ def train_all(
 def known_results(
     comparison: Comparison, known: Sequence[dict[str, Any]]
 ) -> Trained:
-    """What :func:`train_all` returns, of runs that are known alone.
-
-    Args:
-        comparison (Comparison): The comparison.
-        known (Sequence[dict]): As for :func:`train_all`.
-    """
+    """What :func:`train_all` returns, of runs that are known alone."""
     return _summaries(_known_runs(comparison, known), comparison.metric)
 
 
 def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
     """Whether an arm is better than another, as far as the seeds show.
-
-    An order is claimed only where the means differ by more than two standard
-    deviations, those of the arm that varies more.
 
     Args:
         row (dict): ``mean`` and ``std`` of an arm, of a metric that is better
@@ -111,8 +102,8 @@ def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
         reference (dict): Those of the other.
 
     Returns:
-        str: ``'better'``, ``'worse'`` or ``'no difference shown'``;
-        ``'one seed'`` if one of them has no standard deviation.
+        str: ``'better'``, ``'worse'`` or ``'no difference shown'``, see
+        ``ORDER_NOTE``; ``'one seed'`` if there is no standard deviation.
     """
     stds = [row['std'], reference['std']]
     gap = row['mean'] - reference['mean']

@@ -80,11 +80,6 @@ class Comparison:
         ``options``. Beside them, ``config`` is that of arms which name none,
         ``options`` are those of all arms, and ``seeds`` are used for each.
 
-        Args:
-            path (str): The file.
-            run_options (Sequence[str]): Of all arms, see :class:`Arm`.
-                Defaults to ().
-
         Raises:
             ValueError: If something in it is wrong.
         """
@@ -114,19 +109,11 @@ class Comparison:
 def measure_costs(
     comparison: Comparison, device: str = 'meta', steps: int = 0
 ) -> list[dict[str, Any]]:
-    """Memory, FLOPs and time of a training step of each arm.
+    """Memory, FLOPs and time of a training step of each arm, a row for each.
 
     The batch has the size of the first arm's training batch and random
-    content.
-
-    Args:
-        comparison (Comparison): The comparison.
-        device (str): See :class:`ArmRun`. Defaults to ``'meta'``.
-        steps (int): See :func:`mmfba.analysis.benchmark.benchmark`. Defaults
-            to 0.
-
-    Returns:
-        list[dict]: A row for each arm.
+    content; ``device`` and ``steps`` are those of
+    :func:`mmfba.analysis.benchmark.measure`.
     """
     batch_size = comparison.arms[0].load().train_dataloader.batch_size
 

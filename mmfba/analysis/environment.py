@@ -15,10 +15,6 @@ def describe_environment(device: Optional[str] = None) -> Dict[str, Any]:
     Args:
         device (str, optional): What it was measured on, ``'cpu'``,
             ``'meta'`` or ``'cuda'``. Defaults to None: a GPU if there is one.
-
-    Returns:
-        dict: Date, processor, number of cores, the device, which of a GPU is
-        its name, and versions.
     """
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -17,8 +17,7 @@ def compare_networks(
 
     Args:
         models (Mapping[str, nn.Module]): In eval mode, by their names.
-        batches (Iterable): Of :func:`mmfba.analysis.unit_features
-            .load_batches`.
+        batches (Iterable): Of :func:`load_batches`.
 
     Returns:
         dict: ``num_images``, and ``networks``: a list with, for each, its

@@ -15,9 +15,6 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
         networks (list[dict]): Of :func:`compare_networks`, the reference
             first.
         path (str): The image file to write.
-
-    Returns:
-        Figure: The figure.
     """
     reference, *others = networks
     width = max(2, len(others))
@@ -64,15 +61,7 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
 def same_unit(
     reference: dict[str, Any], network: dict[str, Any]
 ) -> dict[str, float]:
-    """CKA of the units that both networks have, each with its like.
-
-    Args:
-        reference (dict): The first of :func:`compare_networks`.
-        network (dict): Another.
-
-    Returns:
-        dict[str, float]: By the name of the unit, in the order of depth.
-    """
+    """CKA, by name, of the units that both networks have, with its like."""
     columns = {name: j for j, name in enumerate(network['units'])}
     return {
         name: network['cka'][i][columns[name]]

@@ -111,12 +111,7 @@ def check_network(network: Dict[str, Any], scope: str) -> Dict[str, Any]:
 
 
 def check_config(library: str, name: str) -> Dict[str, Any]:
-    """The same of one config.
-
-    Args:
-        library (str): The library that has it.
-        name (str): Its path in the library's folder of configs.
-    """
+    """The same of one config, named by its path in the library's configs."""
     cfg = Config.fromfile(_root(library) / name)
     return check_network(network_config(cfg), cfg.default_scope)
 
@@ -125,10 +120,10 @@ def check_networks(
     networks: List[Dict[str, Any]],
     known: Optional[List[Dict[str, Any]]] = None,
 ) -> Iterator[Tuple[Dict[str, Any], bool]]:
-    """Check networks one after the other.
+    """Check networks of :func:`read_networks` one after the other.
 
     Args:
-        networks (list[dict]): Those of :func:`read_networks`.
+        networks (list[dict]): The networks.
         known (list[dict], optional): Rows of an earlier check. Networks that
             could be cut then are not checked again. Defaults to None.
 

@@ -94,15 +94,7 @@ def train_and_test(
 
 
 def config_hash(config: str, options: Sequence[str] = ()) -> str:
-    """What tells whether a result is of this config.
-
-    Args:
-        config (str): Path of the config.
-        options (Sequence[str]): As for :func:`train_and_test`. Defaults to ().
-
-    Returns:
-        str: The first digits of the SHA-256 of all that the config says.
-    """
+    """The first digits of the SHA-256 of all that a config says."""
     text = _config_text(config, options)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
