@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Checkpoint files before they are used: are they whole, are they one?"""
 
+import copy
 import os
 import pickle
 import re
@@ -8,9 +9,10 @@ import textwrap
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import torch
+from torch import Tensor, nn
 
 NEEDED = ('meta', 'state_dict', 'message_hub')
 """What MMEngine resumes from."""
@@ -101,7 +103,7 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
         kind = type(error).__name__
         raise ValueError(
             f'{path} cannot be read: it is cut off, damaged or no file of '
-            f'PyTorch ({kind}: {shorten(error)}): take another checkpoint'
+            f'PyTorch ({kind}: {_shorten(error)}): take another checkpoint'
         ) from error
     if not isinstance(loaded, dict):
         raise ValueError(
@@ -181,8 +183,33 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def shorten(error: Exception) -> str:
-    """The message of an error on one line that can be read."""
+def load_strictly(
+    model: nn.Module,
+    state: Dict[str, Tensor],
+    kept: Callable[[str], bool],
+) -> str:
+    """Load all weights but those that are to be kept as they are.
+
+    Args:
+        model (nn.Module): The model.
+        state (dict[str, Tensor]): The weights.
+        kept (Callable): Whether a name is of those that are kept.
+
+    Returns:
+        str: What does not fit; empty if all is loaded.
+    """
+    state = copy.copy(state)  # with its metadata
+    for name in [n for n in state if kept(n)]:
+        del state[name]
+    state.update((n, v) for n, v in model.state_dict().items() if kept(n))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        return _shorten(error)
+    return ''
+
+
+def _shorten(error: Exception) -> str:
     return textwrap.shorten(str(error), 200, placeholder=' ...')
 
 

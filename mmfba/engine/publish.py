@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 """Checkpoints that the stock libraries load."""
 
-import copy
 import hashlib
 import io
 import os
@@ -19,7 +18,7 @@ from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.build_model import build_model
 from mmfba.models.local_model import LocalModel
 
-from .checkpoint_files import read_checkpoint, shorten
+from .checkpoint_files import load_strictly, read_checkpoint
 from .hooks import PlainCheckpointHook
 from .plain_config import plain_config
 
@@ -91,16 +90,10 @@ def _read(path: str, trust: bool) -> Dict[str, Any]:
 
 
 def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
-    """Load the plain network; auxiliary ones, may differ."""
-    state = copy.copy(state)  # with its metadata
-    for name in [n for n in state if is_auxiliary(n)]:
-        del state[name]
-    own = model.state_dict().items()
-    state.update((name, value) for name, value in own if is_auxiliary(name))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f'{who} do not fit: {shorten(error)}') from error
+    """Load the plain network; of auxiliary ones, there may be others."""
+    problem = load_strictly(model, state, is_auxiliary)
+    if problem:
+        raise ValueError(f'{who} do not fit: {problem}')
 
 
 def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:

@@ -1,15 +1,15 @@
 # Copyright (c) mmfba authors.
 import difflib
-from typing import Dict, Sequence
+from typing import List, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader, Runner
-from torch import Tensor
 
-from mmfba.models.auxiliary_names import AUXILIARY
+from mmfba.models.auxiliary_names import AUXILIARY, is_auxiliary
 from mmfba.registry import HOOKS
 
+from ..checkpoint_files import load_strictly
 from ..unwrap import unwrap
 
 
@@ -46,9 +46,6 @@ class TransferHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Load the weights, unless the run is resumed.
 
-        Args:
-            runner (Runner): The runner.
-
         Raises:
             ValueError: If what is not left out does not fit, or
                 ``load_from`` says where to start, too.
@@ -65,55 +62,38 @@ class TransferHook(Hook):
         model = unwrap(runner.model)
         loaded = CheckpointLoader.load_checkpoint(self.checkpoint, 'cpu')
         loaded = loaded.get('state_dict', loaded)
-        state = model.state_dict()
-        _check_names(self.leave_out, state)
+        own = list(model.state_dict())
+        _check_names(self.leave_out, own)
         anew = [*self.leave_out]
-        if any(_is_in(key, AUXILIARY) for key in state):
+        if any(map(is_auxiliary, own)):
             anew.append(AUXILIARY)
-        given = self._kept(loaded)
-        self._check(self._kept(state), given)
-        model.load_state_dict(given, strict=False)
+
+        def starts_anew(key: str) -> bool:
+            return is_auxiliary(key) or any(_is_in(key, n) for n in anew)
+
+        problem = load_strictly(model, loaded, starts_anew)
+        if problem:
+            raise ValueError(
+                f'TransferHook: {self.checkpoint} does not fit the model: '
+                f'{problem}. Leave out what differs: leave_out='
+                f'{list(self.leave_out)}'
+            )
+        num = sum(not starts_anew(key) for key in loaded)
         print_log(
-            f'TransferHook: {len(given)} tensors are taken from '
-            f'{self.checkpoint}; anew start {anew}',
+            f'TransferHook: {num} tensors are taken from {self.checkpoint}; '
+            f'anew start {anew}',
             logger='current',
         )
-
-    def _kept(self, state: Dict[str, Tensor]) -> Dict[str, Tensor]:
-        names = (*self.leave_out, AUXILIARY)
-        return {
-            key: value
-            for key, value in state.items()
-            if not any(_is_in(key, name) for name in names)
-        }
-
-    def _check(
-        self, wanted: Dict[str, Tensor], given: Dict[str, Tensor]
-    ) -> None:
-        problems = [f'{k} is missing' for k in wanted if k not in given]
-        problems += [f'{k} is too much' for k in given if k not in wanted]
-        problems += [
-            f'{k} is {tuple(given[k].shape)}, the model has {tuple(v.shape)}'
-            for k, v in wanted.items()
-            if k in given and given[k].shape != v.shape
-        ]
-        if problems:
-            shown = '; '.join(problems[:5])
-            raise ValueError(
-                f'TransferHook: {self.checkpoint} does not fit the model in '
-                f'{len(problems)} places: {shown}. Leave out what differs: '
-                f'leave_out={list(self.leave_out)}'
-            )
 
 
 def _is_in(key: str, name: str) -> bool:
     return f'{key}.'.startswith(f'{name}.')
 
 
-def _check_names(names: Sequence[str], state: Dict[str, Tensor]) -> None:
+def _check_names(names: Sequence[str], keys: List[str]) -> None:
     for name in names:
-        if not any(_is_in(key, name) for key in state):
-            modules = {key.rpartition('.')[0] for key in state}
+        if not any(_is_in(key, name) for key in keys):
+            modules = {key.rpartition('.')[0] for key in keys}
             near = difflib.get_close_matches(name, sorted(modules), n=3)
             raise ValueError(
                 f'TransferHook.leave_out: the model has no {name!r}; '
