@@ -27,17 +27,16 @@ def train_all(
     known: Sequence[dict[str, Any]] = (),
     progress: Callable[[int, str, Trained], None] = lambda *_: None,
 ) -> Trained:
-    """Train and test each arm with each seed.
+    """Train and test each arm with each seed, in ``work_dir/ARM/seed<seed>``.
 
     Started again it continues: finished runs are read, others resumed.
 
     Args:
         comparison (Comparison): The comparison.
-        work_dir (Path): Its runs are in ``ARM/seed<seed>``.
+        work_dir (Path): Where runs are kept.
         jobs (int): Runs side by side, which share the processor's cores.
-            Defaults to 1.
         known (Sequence[dict]): ``runs`` of earlier results, whatever their
-            arm; those of the same config are not run again. Defaults to ().
+            arm; those of the same config are not run again.
         progress (Callable): Called with the number of runs that are done, the
             name of the last of them, and what there is to be returned.
 
@@ -94,17 +93,9 @@ def known_results(
 
 
 def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
-    """Whether an arm is better than another, as far as the seeds show.
-
-    Args:
-        row (dict): ``mean`` and ``std`` of an arm, of a metric that is better
-            the higher it is.
-        reference (dict): Those of the other.
-
-    Returns:
-        str: ``'better'``, ``'worse'`` or ``'no difference shown'``, see
-        ``ORDER_NOTE``; ``'one seed'`` if there is no standard deviation.
-    """
+    """Whether an arm is better than another, as far as the seeds show: see
+    ``ORDER_NOTE``. ``row`` and ``reference`` have ``mean`` and ``std`` of a
+    metric that is better the higher it is."""
     stds = [row['std'], reference['std']]
     gap = row['mean'] - reference['mean']
     if None in stds:

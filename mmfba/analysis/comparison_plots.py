@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLORS
+from .plots import COLORS, tidy
 
 COSTS = dict(
     peak_ratio='peak memory',
@@ -47,9 +47,7 @@ def plot_comparison(
     else:  # the first arm on top
         panels[0].invert_yaxis()
     for axes in panels:
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(color='0.92')
-        axes.set_axisbelow(True)
+        tidy(axes)
     figure.savefig(path)
     return figure
 

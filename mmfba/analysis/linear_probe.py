@@ -22,14 +22,10 @@ def probe_input(feature: Tensor) -> Tensor:
 def probe_accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
     """Linear separability: accuracy of a linear probe in percent.
 
-    A logistic regression of the standardised inputs (L2, scikit-learn's
+    A logistic regression of the standardised inputs (N, D) (L2, scikit-learn's
     defaults) is trained on the images of even index and tested on the others;
     `Understanding intermediate layers using linear classifier probes
     <https://arxiv.org/abs/1610.01644>`_.
-
-    Args:
-        inputs (np.ndarray): See :func:`probe_input`, (N, D).
-        labels (np.ndarray): Class of each image, (N,).
     """
     probe = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000)

@@ -18,13 +18,7 @@ from mmfba.models.probe_sizes import SIZES, probe_sizes
 
 
 def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
-    """The units of a config's network.
-
-    Args:
-        cfg (Config): A config of mmpretrain, mmdet, mmagic or mmfba.
-
-    Returns:
-        tuple: The units, and the number of values of each parameter.
+    """The units of a config's network, and the size of each parameter.
 
     Raises:
         ValueError: If the config has no such network.

@@ -62,9 +62,7 @@ def plot_timelines(
             linestyle=(0, (5, 4)),
         )
     figure.legend(loc='outside right upper', frameon=False)
-    axes.spines[['top', 'right']].set_visible(False)
-    axes.grid(axis='y', color='0.92')
-    axes.set_axisbelow(True)
+    tidy(axes)
     axes.set_title(title or '', loc='left', fontsize=11)
     axes.set_title(
         'dashed: weights, optimizer state, batch', loc='right', fontsize=8
@@ -103,11 +101,16 @@ def plot_pareto(rows: list[dict[str, Any]], path: str) -> Figure:
         ylim=(0, None),
     )
     axes.margins(x=0.12)
+    tidy(axes)
+    figure.savefig(path)
+    return figure
+
+
+def tidy(axes: Axes) -> None:
+    """What all figures have in common."""
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(color='0.92')
     axes.set_axisbelow(True)
-    figure.savefig(path)
-    return figure
 
 
 def pareto_front(

@@ -22,10 +22,9 @@ def compare_networks(
     Returns:
         dict: ``num_images``, and ``networks``: a list with, for each, its
         ``name``, the names of its ``units``, the linear ``cka`` of each unit
-        of the first network (rows) with each of its own, and, where images
-        have a class, the ``probe`` accuracy of each unit in percent, else
-        None. A unit whose feature is the same for all images has a CKA of
-        None.
+        of the first network (rows) with each of its own, None where a feature
+        is the same for all images, and the ``probe`` accuracy of each unit in
+        percent, or None if images have no class.
     """
     similarity = {name: MinibatchCKA() for name in models}
     inputs: dict[str, list] = {name: [] for name in models}

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLORS
+from .plots import COLORS, tidy
 
 
 def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
@@ -26,30 +26,22 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
     top.colorbar(image, ax=list(maps), label='linear CKA')
     similar, separable = bottom.subplots(1, 2)
     for i, network in enumerate(networks):
-        style = dict(marker='.', color=COLORS[i % len(COLORS)])
+        style = dict(
+            marker='.', color=COLORS[i % len(COLORS)], label=network['name']
+        )
         if i:
             values = same_unit(reference, network)
-            similar.plot(
-                [*values],
-                np.array([*values.values()], dtype=float),
-                label=network['name'],
-                **style,
-            )
+            heights = np.array([*values.values()], dtype=float)
+            similar.plot([*values], heights, **style)
         if network['probe']:
-            separable.plot(
-                network['units'],
-                network['probe'],
-                label=network['name'],
-                **style,
-            )
+            separable.plot(network['units'], network['probe'], **style)
     similar.set(
         ylim=(0, 1.02), ylabel=f'CKA with the same unit of {reference["name"]}'
     )
     separable.set(ylabel='accuracy of a linear probe (%)')
     for axes in (similar, separable):
         axes.tick_params(axis='x', rotation=90, labelsize=8)
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(color='0.92')
+        tidy(axes)
         if axes.lines:
             axes.legend(frameon=False)
         else:
