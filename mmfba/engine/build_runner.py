@@ -13,11 +13,7 @@ def build_runner(cfg: Config) -> Any:
 
 
 def runner_class(cfg: Config) -> type:
-    """The class of what trains or tests.
-
-    Raises:
-        ValueError: If ``runner_type`` names none.
-    """
+    """The class of what trains or tests; a ValueError if there is none."""
     kind = cfg.get('runner_type')
     if kind is None:
         return Runner

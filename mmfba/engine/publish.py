@@ -50,17 +50,18 @@ def publish(
         tuple[Path, Path]: The new checkpoint and the new config.
 
     Raises:
-        ValueError: If the model does no local learning, the checkpoint
-            cannot be read or is of another model, a new file is there
-            already or has no folder, or the stock model differs. Nothing is
-            left behind.
+        ValueError: If any of this fails; nothing is left behind.
         UnpicklingError: If the checkpoint holds more than plain data.
     """
     name = Path(out[:-4] if out.endswith('.pth') else out)
     if not name.parent.is_dir():
         raise ValueError(f'{name.parent} is no folder: make it first')
     plain = plain_config(cfg)
-    loaded = _read(checkpoint, trust)
+    loaded = read_checkpoint(checkpoint, trust)
+    if 'state_dict' not in loaded:
+        raise ValueError(
+            f'{checkpoint} has no state_dict, as MMEngine writes it'
+        )
     local = build_model(cfg)
     _load(local, loaded['state_dict'], f'{checkpoint} and the config')
 
@@ -80,13 +81,6 @@ def publish(
         os.rename(weights, finals[0])
         os.rename(config, finals[1])
     return finals
-
-
-def _read(path: str, trust: bool) -> Dict[str, Any]:
-    loaded = read_checkpoint(path, trust)
-    if 'state_dict' not in loaded:
-        raise ValueError(f'{path} has no state_dict, as MMEngine writes it')
-    return loaded
 
 
 def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
@@ -112,7 +106,7 @@ def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
 def _verify(local: LocalModel, config: Path, weights: Path) -> None:
     """Compare the published model with the local one."""
     stock = build_model(Config.fromfile(str(config)))
-    state = _read(str(weights), trust=False)['state_dict']
+    state = read_checkpoint(str(weights))['state_dict']
     _load(stock, state, 'The plain weights and the plain config')
     batch = make_batch(local, 1, (SIDE, SIDE), 'cpu')
     with torch.no_grad():

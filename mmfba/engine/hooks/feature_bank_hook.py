@@ -89,11 +89,8 @@ class FeatureBankHook(Hook):
         """Check the set-up and log what each local module reads.
 
         Raises:
-            TypeError: If the model does no local learning, or the optimizer
-                wrapper cannot run local backwards.
-            ValueError: If the data have more classes than the head, or a
-                string for them, or a batch too few images for an auxiliary
-                network.
+            TypeError: If model or optimizer wrapper do no local learning.
+            ValueError: If data and model do not fit.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
@@ -128,9 +125,7 @@ class FeatureBankHook(Hook):
         """Log the size of the bank, and look for losses that are no numbers.
 
         Raises:
-            FloatingPointError: If a loss is NaN or infinite and
-                ``optim_wrapper.nonfinite='stop'``; it names the local module
-                and the iteration.
+            FloatingPointError: It names the local module and the iteration.
         """
         learner = find_local_model(runner.model).learner
         runner.message_hub.update_scalar(
@@ -163,12 +158,6 @@ class FeatureBankHook(Hook):
             'optim_wrapper.optimizer.lr or with optim_wrapper.clip_grad, or '
             "leave out such steps by optim_wrapper.nonfinite='skip'"
         )
-
-    def before_val(self, runner: Runner) -> None:
-        """Free the bank, also if the last training step was broken off."""
-        model = find_local_model(runner.model)
-        if model is not None:
-            model.learner.bank.clear()
 
 
 def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:

@@ -41,16 +41,12 @@ class MemoryProfileHook(Hook):
             )
         self.interval = interval
         self._tracker: Any = None
-        self._loop: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Let watching end with the iteration, however it ends: MMEngine calls
         no hook after an exception, so the loop's own iteration is wrapped.
         """
-        loop = runner.train_loop
-        if loop is self._loop:  # the Runner trains again
-            return
-        run_iter = loop.run_iter
+        run_iter = runner.train_loop.run_iter
 
         def run_watched(*args, **kwargs) -> None:
             try:
@@ -58,7 +54,7 @@ class MemoryProfileHook(Hook):
             finally:
                 self._stop(runner)
 
-        loop.run_iter, self._loop = run_watched, loop
+        runner.train_loop.run_iter = run_watched
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -90,13 +86,11 @@ class MemoryProfileHook(Hook):
         tracker = self._stop(runner)
         if tracker is None:
             return
-        peaks = {'peak_mib': tracker.peak}
-        peaks.update(
-            (f'peak_mib_{tag}', peak)
-            for tag, peak in tracker.peak_by_tag.items()
-        )
-        for name, peak in peaks.items():
-            runner.message_hub.update_scalar(f'train/{name}', peak / 2**20)
+        peaks = {'': tracker.peak}
+        peaks.update((f'_{k}', p) for k, p in tracker.peak_by_tag.items())
+        for tag, peak in peaks.items():
+            name = f'train/peak_mib{tag}'
+            runner.message_hub.update_scalar(name, peak / 2**20)
 
     def _stop(self, runner: Runner) -> Any:
         tracker, self._tracker = self._tracker, None
