@@ -46,9 +46,6 @@ def localise(cfg: 'Config', num_modules: int = 4, **options: Any) -> 'Config':
         Config: A copy that trains as it did, with the local model in place of
         the plain one, and what trains it.
 
-    Raises:
-        ValueError: If the config has no model, or one that learns locally.
-
     Examples:
         >>> cfg = mmengine.hub.get_config(
         >>>     'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')

@@ -73,15 +73,12 @@ class Comparison:
     def from_file(
         cls, path: str, run_options: Sequence[str] = ()
     ) -> 'Comparison':
-        """Read a comparison file.
+        """Read a comparison file; a ValueError says what is wrong in it.
 
         It is a config with the keys ``metric``, ``shape`` and ``arms``: a
         dict from the name of each arm to a dict of its ``config`` and
         ``options``. Beside them, ``config`` is that of arms which name none,
         ``options`` are those of all arms, and ``seeds`` are used for each.
-
-        Raises:
-            ValueError: If something in it is wrong.
         """
         cfg = Config.fromfile(path)
         unknown = [key for key in cfg if key not in KEYS]

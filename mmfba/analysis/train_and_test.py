@@ -47,9 +47,7 @@ def train_and_test(
             not known, such as its precision.
 
     Returns:
-        dict: Config, checkpoint, metrics, seconds per iteration (the median
-        over the training log), :func:`describe_environment`,
-        :func:`config_hash` and ``run_options``.
+        dict: What :mod:`mmfba.analysis.accuracy` calls a run.
 
     Raises:
         SystemExit: If a tool fails, or the directory holds other files.

@@ -19,11 +19,8 @@ from mmfba.models.probe_sizes import probe_sizes
 
 
 def load_network(cfg: Config, checkpoint: str) -> nn.Module:
-    """A trained network in eval mode, local or plain.
-
-    Raises:
-        ValueError: If it is a checkpoint of another network.
-    """
+    """A trained network, local or plain, in eval mode; a ValueError if the
+    checkpoint is of another."""
     model = build_model(cfg)
     try:
         load_checkpoint(model, checkpoint, map_location='cpu', strict=True)

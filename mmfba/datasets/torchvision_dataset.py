@@ -19,7 +19,6 @@ class TorchvisionDataset(BaseDataset):
         **kwargs: Of mmpretrain's ``BaseDataset``.
 
     Raises:
-        ValueError: If there is no such split.
         FileNotFoundError: If a file is missing or damaged and cannot be
             downloaded; it names folder and URL.
     """

@@ -32,23 +32,16 @@ def is_whole(path: Path) -> bool:
 def last_whole_checkpoint(
     work_dir: str, trust: bool = False
 ) -> Tuple[Optional[str], str]:
-    """Find what ``--resume`` without a path goes on from.
+    """Find what ``--resume`` without a path goes on from, and what to log.
 
     That is what the file ``last_checkpoint`` names, if it is whole, else the
-    newest checkpoint of a training, in the same folder or the work directory,
-    that is.
-
-    Args:
-        work_dir (str): Work directory of the training.
-        trust (bool): See :func:`read_checkpoint`. Defaults to False.
-
-    Returns:
-        tuple[str or None, str]: The checkpoint, None if there is none at
-        all, and what the log should say of the choice.
+    newest whole checkpoint of a training in the same folder or the work
+    directory; None if there is no checkpoint at all.
 
     Raises:
         ValueError: If there was a checkpoint, and none is whole.
-        UnpicklingError: If the newest whole one may run code.
+        UnpicklingError: If the newest whole one may run code, and ``trust``
+            is False.
     """
     folder = Path(work_dir)
     record = folder / 'last_checkpoint'
@@ -77,16 +70,12 @@ def last_whole_checkpoint(
 
 
 def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
-    """Read a checkpoint; its tensors stay in the file until they are used.
-
-    Args:
-        path (str): A local file.
-        trust (bool): Whether it may run code. Defaults to False.
+    """Read a local checkpoint; its tensors stay in the file until used.
 
     Raises:
         ValueError: If there is no such file, it is not whole, or no dict.
-        UnpicklingError: If it holds more than plain data, see
-            :func:`checkpoint_loading`.
+        UnpicklingError: If it holds more than plain data, which may run code,
+            and ``trust`` is False; see :func:`checkpoint_loading`.
     """
     if not Path(path).is_file():
         raise ValueError(f'{path}: there is no such checkpoint file')
@@ -116,14 +105,8 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
 def check_checkpoint(
     path: Optional[str], trust: bool = False, resume: bool = False
 ) -> None:
-    """Refuse a local file that is no checkpoint; URLs are not looked at.
-
-    Args:
-        path (str, optional): The file; nothing is checked without one.
-        trust (bool): See :func:`read_checkpoint`, which raises.
-        resume (bool): Whether training is to go on from it. Defaults to
-            False.
-    """
+    """Refuse a local file that is no checkpoint, or with ``resume`` none that
+    training can go on from. URLs are not looked at."""
     if path is not None and '://' not in path:
         loaded = read_checkpoint(path, trust)
         missing = [key for key in NEEDED if resume and key not in loaded]
@@ -141,12 +124,8 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
 
     PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
     file nevertheless. So PyTorch's environment variables are set inside the
-    context.
-
-    Args:
-        trust (bool): Whether to load files that hold more than plain data,
-            which may run any code that their author put there. Defaults to
-            False; ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` does the same.
+    context. With ``trust``, or ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, files
+    are loaded that may run any code that their author put there.
 
     Raises:
         SystemExit: If torch refuses a file, with exit status 1.
@@ -188,12 +167,7 @@ def load_strictly(
     state: Dict[str, Tensor],
     kept: Callable[[str], bool],
 ) -> str:
-    """Load all weights but those that are to be kept as they are.
-
-    Args:
-        model (nn.Module): The model.
-        state (dict[str, Tensor]): The weights.
-        kept (Callable): Whether a name is of those that are kept.
+    """Load all weights but those that ``kept`` says stay as they are.
 
     Returns:
         str: What does not fit; empty if all is loaded.

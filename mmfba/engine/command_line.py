@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_config(path: str) -> 'Config':
-    """Read a config.
-
-    Args:
-        path (str): The file, or ``<library>::<path>`` of a stock config.
+    """Read a config: a file, or ``<library>::<path>`` of a stock config.
 
     Raises:
         ValueError: If it cannot be read; it names the file.

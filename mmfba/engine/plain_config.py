@@ -23,14 +23,8 @@ _RUNNER_KEYS = tuple(inspect.signature(Runner.__init__).parameters)
 
 
 def plain_config(cfg: Config) -> Config:
-    """Take local learning out of a config.
-
-    Args:
-        cfg (Config): Config of a local model.
-
-    Returns:
-        Config: A copy for plain training and inference: stock model, loss,
-        optimizer wrapper and checkpoint hook, no other hooks of mmfba.
+    """The config for plain training and inference: a copy with stock model,
+    loss, optimizer wrapper and checkpoint hook, and no other hooks of mmfba.
 
     Raises:
         ValueError: If the model does no local learning.

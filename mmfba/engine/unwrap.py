@@ -18,12 +18,8 @@ def find_local_model(model: nn.Module) -> Optional[LocalModel]:
 
 
 def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
-    """The same where the config needs one.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-        key (str): The config key that needs it.
-        remedy (str): What else the user can do than change the model.
+    """The same where the config's ``key`` needs one; ``remedy`` is what else
+    the user can do than change the model.
 
     Raises:
         TypeError: If the model does no local learning, or holds one that
@@ -40,14 +36,8 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
 
 
 def refuse_nested(model: nn.Module) -> None:
-    """Refuse a local model inside another model.
-
-    That one calls its loss past the optimizer wrapper, or runs its network
-    without any local loss.
-
-    Raises:
-        TypeError: It names both models.
-    """
+    """Raise a TypeError if another model holds a local one: it calls its loss
+    past the optimizer wrapper, or runs its network without any local loss."""
     plain = unwrap(model)
     for name, module in plain.named_modules():
         # A teacher may be hidden from PyTorch in a plain attribute.

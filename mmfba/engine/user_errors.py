@@ -51,11 +51,8 @@ def one_line_errors(runner: Optional[Runner] = None) -> Iterator[None]:
     """End with the message of what the user got wrong, not a traceback.
 
     Errors of other kinds keep theirs, and all do where the environment
-    variable ``MMFBA_TRACEBACK`` is set.
-
-    Args:
-        runner (Runner, optional): If it is given, only until its first batch
-            is loaded. Defaults to None.
+    variable ``MMFBA_TRACEBACK`` is set. With ``runner`` they do from its
+    first batch on.
 
     Raises:
         SystemExit: With exit status 1.

@@ -17,7 +17,9 @@ def average_local_losses(
     ``loss`` holds for them too, unless it names them.
     """
     named = {cfg['data_src'] for cfg in processor.custom_cfg}
-    new = [n for n in outputs if n not in named and _is_loss(n, outputs)]
+    # What else is logged, as an accuracy, has the main head's name.
+    local = filter(None, map(LOCAL.fullmatch, outputs))
+    new = [m[0] for m in local if m[0] not in named and m[1] not in outputs]
     if not new:
         return
     as_loss = [
@@ -31,9 +33,3 @@ def average_local_losses(
         *processor.custom_cfg,
         *(dict(cfg, data_src=name) for cfg in as_loss for name in new),
     ]
-
-
-def _is_loss(name: str, outputs: Dict[str, Any]) -> bool:
-    """Not an accuracy, say, which has the name that the main head's has."""
-    local = LOCAL.fullmatch(name)
-    return local is not None and local[1] not in outputs

@@ -14,15 +14,11 @@ class GradientReduction:
 
     Gradients travel in flat buckets. From :meth:`start` to :meth:`finish`
     ``grad`` is None, so that nothing can add to a gradient under way; then it
-    is a view of its bucket. The buckets are the only copy: more memory than
-    for the gradients is needed for one bucket at a time.
-
-    A gradient that is missing on some processes counts as zero there, so that
-    the others do not wait for it. Behind its gradients a bucket holds a flag
-    for each, by which a process that misses one learns whether all do.
-
-    Note:
-        All processes must start the same parameters in the same order.
+    is a view of its bucket. A gradient that is missing on some processes
+    counts as zero there, so that the others do not wait for it. Behind its
+    gradients a bucket holds a flag for each, by which a process that misses
+    one learns whether all do. All processes must start the same parameters in
+    the same order.
 
     Attributes:
         unreached (list[nn.Parameter]): Those without a gradient on any

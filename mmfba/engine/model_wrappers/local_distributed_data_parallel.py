@@ -56,10 +56,8 @@ class LocalDistributedDataParallel(nn.Module):
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Gradients of forwards in this context stay on their process.
-
-        They are averaged together with those of the next forward outside.
-        """
+        """Gradients of forwards in this context stay on their process, until
+        they are averaged together with those of the next forward outside."""
         before = self.require_backward_grad_sync
         self.require_backward_grad_sync = False
         try:

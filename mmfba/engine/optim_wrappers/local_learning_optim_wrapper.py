@@ -62,9 +62,6 @@ class LocalBackward:
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Context of a forward, in which local backwards run.
 
-        Args:
-            model (nn.Module): The model or its distributed wrapper.
-
         Raises:
             ValueError: If something cannot work with local backwards.
         """
