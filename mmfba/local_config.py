@@ -46,9 +46,6 @@ def localise(cfg: 'Config', num_modules: int = 4, **options: Any) -> 'Config':
         Config: A copy that trains as it did, with the local model in place of
         the plain one, and what trains it.
 
-    Raises:
-        ValueError: If the config has no model, or one that learns locally.
-
     Examples:
         >>> cfg = mmengine.hub.get_config(
         >>>     'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')
@@ -74,10 +71,8 @@ def complete(cfg: 'Config') -> None:
 
     A stock optimizer wrapper becomes ours of the same kind, and
     ``FeatureBankHook`` is added to ``default_hooks`` if it is missing; with
-    ``default_hooks.feature_bank=None`` there is none.
-
-    Args:
-        cfg (Config): The config, changed in place if its model is local.
+    ``default_hooks.feature_bank=None`` there is none. The config is changed
+    in place.
     """
     if not is_local(cfg):
         return

@@ -8,26 +8,10 @@ needs no ``custom_imports``.
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Dict, Optional, Type
+from typing import Dict, Optional, Tuple, Type
 
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
+from mmengine import registry as roots
 from mmengine.registry import Registry
-
-__all__ = [
-    'DATASETS',
-    'HOOKS',
-    'METRICS',
-    'MODEL_WRAPPERS',
-    'MODELS',
-    'OPTIM_WRAPPERS',
-    'TASK_UTILS',
-]
 
 
 class LazyRegistry(Registry):
@@ -38,44 +22,29 @@ class LazyRegistry(Registry):
 
     Args:
         name (str): Of the registry.
-        optional (dict[str, dict[str, str]]): For each library the classes
-            that need it, and the module of each.
+        optional (dict[str, tuple[str, str]]): For each class that needs a
+            library the library, and the module of the class.
         **kwargs: Of the plain registry.
     """
 
     def __init__(
-        self, name: str, optional: Dict[str, Dict[str, str]], **kwargs
+        self, name: str, optional: Dict[str, Tuple[str, str]], **kwargs
     ) -> None:
         super().__init__(name, scope='mmfba', **kwargs)
-        self.optional = {
-            cls: (library, module)
-            for library, classes in optional.items()
-            for cls, module in classes.items()
-        }
+        self.optional = optional
 
     def get(self, key: str) -> Optional[Type]:
-        """Get a class.
-
-        Args:
-            key (str): Its name.
-
-        Raises:
-            ImportError: If it needs a library that is not installed.
-        """
+        """Get a class, or raise an ImportError if its library is missing."""
         name = key[len('mmfba.') :] if key.startswith('mmfba.') else key
-        if name in self.optional and name not in self.module_dict:
+        if name not in self.module_dict:
+            self._provide(name)
+        return super().get(key)
+
+    def _provide(self, name: str) -> None:
+        if name in self.optional:
             library, module = self.optional[name]
             check_installed(library, name)
             import_module(module)
-        if name not in self.module_dict:
-            made = self._made(name)
-            if made is not None:
-                return made
-        return super().get(key)
-
-    def _made(self, name: str) -> Optional[Type]:
-        """A class that is made when asked for; None by default."""
-        return None
 
 
 def is_installed(library: str) -> bool:
@@ -99,57 +68,55 @@ class ModelRegistry(LazyRegistry):
     """It makes ``Local<PlainClass>`` of every model class, see
     :mod:`mmfba.models.local_classes`."""
 
-    def _made(self, name: str) -> Optional[Type]:
-        return import_module('mmfba.models.local_classes').local_class(name)
+    def _provide(self, name: str) -> None:
+        super()._provide(name)
+        import_module('mmfba.models.local_classes').local_class(name)
 
 
 MODELS = ModelRegistry(
     'model',
-    parent=MMENGINE_MODELS,
+    parent=roots.MODELS,
     locations=['mmfba.models'],
     optional=dict(
-        mmpretrain=dict(
-            CIFARResNet='mmfba.models.backbones',
-        ),
-        mmdet=dict(
-            LeanSigmoidFocalLoss='mmfba.models.losses',
-            YOLOV1Head='mmfba.models.dense_heads',
-        ),
+        CIFARResNet=('mmpretrain', 'mmfba.models.backbones'),
+        LeanSigmoidFocalLoss=('mmdet', 'mmfba.models.losses'),
+        YOLOV1Head=('mmdet', 'mmfba.models.dense_heads'),
     ),
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper',
-    parent=MMENGINE_MODEL_WRAPPERS,
+    parent=roots.MODEL_WRAPPERS,
     scope='mmfba',
     locations=['mmfba.engine.model_wrappers'],
 )
 TASK_UTILS = Registry(
     'task util',
-    parent=MMENGINE_TASK_UTILS,
+    parent=roots.TASK_UTILS,
     scope='mmfba',
     locations=['mmfba.models', 'mmfba.analysis.balanced_partition'],
 )
 DATASETS = LazyRegistry(
     'dataset',
-    parent=MMENGINE_DATASETS,
+    parent=roots.DATASETS,
     optional=dict(
-        mmpretrain=dict(STL10='mmfba.datasets', SVHN='mmfba.datasets')
+        STL10=('mmpretrain', 'mmfba.datasets'),
+        SVHN=('mmpretrain', 'mmfba.datasets'),
     ),
 )
 HOOKS = Registry(
     'hook',
-    parent=MMENGINE_HOOKS,
+    parent=roots.HOOKS,
     scope='mmfba',
     locations=['mmfba.engine.hooks'],
 )
 METRICS = LazyRegistry(
     'metric',
-    parent=MMENGINE_METRICS,
-    optional=dict(mmdet=dict(ClasswiseVOCMetric='mmfba.evaluation')),
+    parent=roots.METRICS,
+    optional=dict(ClasswiseVOCMetric=('mmdet', 'mmfba.evaluation')),
 )
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper',
-    parent=MMENGINE_OPTIM_WRAPPERS,
+    parent=roots.OPTIM_WRAPPERS,
     scope='mmfba',
     locations=['mmfba.engine.optim_wrappers'],
 )

@@ -13,17 +13,9 @@ def type_name(kind: Any) -> str:
     MMEngine makes of a class in a config that it writes to a file), or as a
     registered name, with its scope or without.
 
-    Args:
-        kind (Any): The type.
-
     Returns:
         str: Its name: with the scope where that is no library of OpenMMLab,
         such as ``'mmfba.SLMFPN'``, else without, such as ``'FPN'``.
-
-    Examples:
-        >>> from mmdet.models import FPN
-        >>> [type_name(x) for x in (FPN, 'mmdet.models.necks.fpn.FPN')]
-        ['FPN', 'FPN']
     """
     name = qualified_name(kind)
     scope, _, short = name.partition('.')
@@ -31,14 +23,7 @@ def type_name(kind: Any) -> str:
 
 
 def qualified_name(kind: Any) -> str:
-    """The same with the scope of any library, where it is known.
-
-    Args:
-        kind (Any): The type.
-
-    Returns:
-        str: For example ``'mmdet.FPN'``; ``'FPN'`` of that name alone.
-    """
+    """The same with the scope of any library, such as ``'mmdet.FPN'``."""
     if callable(kind) and hasattr(kind, '__name__'):
         kind = f'{kind.__module__}.{kind.__name__}'
     scope, _, path = str(kind).partition('.')

@@ -35,9 +35,9 @@ from tiny_data import (
     write_svhn,
     write_voc,
 )
+from torchvision.datasets import stl10, svhn, utils
 
 from mmfba.analysis.benchmark import ArmRun
-from mmfba.datasets import downloaded_dataset
 from mmfba.local_config import complete
 from mmfba.models.build_model import build_model
 
@@ -215,7 +215,7 @@ def test_paper_recipe_only_changes_what_the_paper_says(path):
         for local in (cfg, default):
             local.model.local_learning.pop(key, None)
     names = {'paper', 'recipe', 'experiment_name', 'work_dir', 'x2'}
-    names |= {'checkpoint', 'default_hooks'}
+    names |= {'load_from'}
     assert {k: v for k, v in cfg.to_dict().items() if k not in names} == {
         k: v for k, v in default.to_dict().items() if k not in names
     }
@@ -349,11 +349,10 @@ def _steps(part):
 def _believe(monkeypatch):
     """Let data sets read other files than the official ones."""
     monkeypatch.setattr(cifar, 'check_md5', lambda path, md5: True)
-    monkeypatch.setattr(
-        downloaded_dataset,
-        'check_integrity',
-        lambda path, md5: Path(path).is_file(),
-    )
+    for module in (stl10, svhn, utils):
+        monkeypatch.setattr(
+            module, 'check_integrity', lambda path, md5: Path(path).is_file()
+        )
 
 
 @pytest.mark.parametrize(
@@ -548,7 +547,7 @@ def test_x4_starts_from_the_x2_network(tmp_path, monkeypatch):
         }
     )
     x2 = _build(configs[2])
-    path = Path(cfg.default_hooks.transfer.checkpoint)
+    path = Path(cfg.load_from)
     assert path == Path(configs[2].work_dir) / 'iter_300000.pth'
     path.parent.mkdir(parents=True)
     torch.save(dict(state_dict=x2.state_dict()), path)

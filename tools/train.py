@@ -118,8 +118,9 @@ def merge_args(cfg: 'Config', args: argparse.Namespace) -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        auto = args.resume == 'auto'
+        cfg.resume = 'auto' if auto else True
+        cfg.load_from = cfg.get('load_from') if auto else args.resume
 
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = dict()
@@ -139,7 +140,7 @@ def choose_checkpoint(cfg: 'Config', trust: bool) -> Optional[str]:
 
     Args:
         cfg (Config): The config. Where it says to resume from the last
-            checkpoint, ``load_from`` becomes the last whole one.
+            checkpoint, ``load_from`` becomes the last whole one, if any.
         trust (bool): Whether a checkpoint may run code.
 
     Returns:
@@ -154,9 +155,10 @@ def choose_checkpoint(cfg: 'Config', trust: bool) -> Optional[str]:
     )
 
     note = None
-    if cfg.get('resume') and cfg.get('load_from') is None:
-        cfg.load_from, note = last_whole_checkpoint(cfg.work_dir, trust)
-        cfg.resume = cfg.load_from is not None
+    resume, start = cfg.get('resume'), cfg.get('load_from')
+    if resume == 'auto' or (resume and start is None):
+        last, note = last_whole_checkpoint(cfg.work_dir, trust)
+        cfg.resume, cfg.load_from = last is not None, last or start
     check_checkpoint(cfg.get('load_from'), trust, cfg.get('resume', False))
     return note
 

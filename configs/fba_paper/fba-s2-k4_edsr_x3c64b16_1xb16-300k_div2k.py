@@ -6,5 +6,4 @@ experiment_name = 'fba-s2-k4_edsr_x3c64b16_1xb16-300k_div2k'
 work_dir = f'./work_dirs/{experiment_name}'
 model = dict(local_learning=_base_.paper.s2.super_resolution)
 x2 = 'fba-s2-k4_edsr_x2c64b16_1xb16-300k_div2k'
-checkpoint = f'work_dirs/{x2}/iter_300000.pth'
-default_hooks = dict(transfer=dict(checkpoint=checkpoint))
+load_from = f'work_dirs/{x2}/iter_300000.pth'

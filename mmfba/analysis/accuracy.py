@@ -27,25 +27,23 @@ def train_all(
     known: Sequence[dict[str, Any]] = (),
     progress: Callable[[int, str, Trained], None] = lambda *_: None,
 ) -> Trained:
-    """Train and test each arm with each seed.
+    """Train and test each arm with each seed, in ``work_dir/ARM/seed<seed>``.
 
     Started again it continues: finished runs are read, others resumed.
 
     Args:
         comparison (Comparison): The comparison.
-        work_dir (Path): Its runs are in ``ARM/seed<seed>``.
+        work_dir (Path): Where runs are kept.
         jobs (int): Runs side by side, which share the processor's cores.
-            Defaults to 1.
         known (Sequence[dict]): ``runs`` of earlier results, whatever their
-            arm; those of the same config are not run again. Defaults to ().
+            arm; those of the same config are not run again.
         progress (Callable): Called with the number of runs that are done, the
             name of the last of them, and what there is to be returned.
 
     Returns:
         dict[str, dict]: By name of the arm, if any of its runs succeeded:
-        ``runs``, their ``values`` of the metric, one for each seed, the
-        ``mean`` and ``std`` (of the sample) of these, and the median of
-        ``seconds_per_iter``.
+        ``runs``, their ``values`` of the metric, ``mean`` and ``std`` (of the
+        sample), and the median of ``seconds_per_iter``.
 
     Raises:
         SystemExit: If a run fails, after all others are done; at once if the
@@ -90,30 +88,14 @@ def train_all(
 def known_results(
     comparison: Comparison, known: Sequence[dict[str, Any]]
 ) -> Trained:
-    """What :func:`train_all` returns, of runs that are known alone.
-
-    Args:
-        comparison (Comparison): The comparison.
-        known (Sequence[dict]): As for :func:`train_all`.
-    """
+    """What :func:`train_all` returns, of runs that are known alone."""
     return _summaries(_known_runs(comparison, known), comparison.metric)
 
 
 def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
-    """Whether an arm is better than another, as far as the seeds show.
-
-    An order is claimed only where the means differ by more than two standard
-    deviations, those of the arm that varies more.
-
-    Args:
-        row (dict): ``mean`` and ``std`` of an arm, of a metric that is better
-            the higher it is.
-        reference (dict): Those of the other.
-
-    Returns:
-        str: ``'better'``, ``'worse'`` or ``'no difference shown'``;
-        ``'one seed'`` if one of them has no standard deviation.
-    """
+    """Whether an arm is better than another, as far as the seeds show: see
+    ``ORDER_NOTE``. ``row`` and ``reference`` have ``mean`` and ``std`` of a
+    metric that is better the higher it is."""
     stds = [row['std'], reference['std']]
     gap = row['mean'] - reference['mean']
     if None in stds:

@@ -29,27 +29,14 @@ class MinibatchCKA:
         self._self_y: Tensor = torch.tensor(0.0)
 
     def update(self, xs: Sequence[Tensor], ys: Sequence[Tensor]) -> None:
-        """Add a batch.
-
-        Args:
-            xs (Sequence[Tensor]): Features of the first network's units,
-                each (N, ...), of the same N images.
-            ys (Sequence[Tensor]): Those of the second network.
-
-        Raises:
-            ValueError: If there are fewer than four images.
-        """
+        """Add a batch: features of both networks' units, each (N, ...)."""
         kx, ky = (torch.stack([_gram(f) for f in part]) for part in (xs, ys))
         self._cross = self._cross + unbiased_hsic(kx, ky)
         self._self_x = self._self_x + unbiased_hsic(kx, kx).diagonal()
         self._self_y = self._self_y + unbiased_hsic(ky, ky).diagonal()
 
     def compute(self) -> Tensor:
-        """CKA of each unit of the first network with each of the second.
-
-        Returns:
-            Tensor: (units of the first, units of the second), double.
-        """
+        """(units of the first, units of the second), in double precision."""
         scale = self._self_x[:, None] * self._self_y
         return self._cross / scale.sqrt()
 

@@ -73,20 +73,12 @@ class Comparison:
     def from_file(
         cls, path: str, run_options: Sequence[str] = ()
     ) -> 'Comparison':
-        """Read a comparison file.
+        """Read a comparison file; a ValueError says what is wrong in it.
 
         It is a config with the keys ``metric``, ``shape`` and ``arms``: a
         dict from the name of each arm to a dict of its ``config`` and
         ``options``. Beside them, ``config`` is that of arms which name none,
         ``options`` are those of all arms, and ``seeds`` are used for each.
-
-        Args:
-            path (str): The file.
-            run_options (Sequence[str]): Of all arms, see :class:`Arm`.
-                Defaults to ().
-
-        Raises:
-            ValueError: If something in it is wrong.
         """
         cfg = Config.fromfile(path)
         unknown = [key for key in cfg if key not in KEYS]
@@ -114,19 +106,11 @@ class Comparison:
 def measure_costs(
     comparison: Comparison, device: str = 'meta', steps: int = 0
 ) -> list[dict[str, Any]]:
-    """Memory, FLOPs and time of a training step of each arm.
+    """Memory, FLOPs and time of a training step of each arm, a row for each.
 
     The batch has the size of the first arm's training batch and random
-    content.
-
-    Args:
-        comparison (Comparison): The comparison.
-        device (str): See :class:`ArmRun`. Defaults to ``'meta'``.
-        steps (int): See :func:`mmfba.analysis.benchmark.benchmark`. Defaults
-            to 0.
-
-    Returns:
-        list[dict]: A row for each arm.
+    content; ``device`` and ``steps`` are those of
+    :func:`mmfba.analysis.benchmark.measure`.
     """
     batch_size = comparison.arms[0].load().train_dataloader.batch_size
 

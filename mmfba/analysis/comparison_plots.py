@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLORS
+from .plots import COLORS, tidy
 
 COSTS = dict(
     peak_ratio='peak memory',
@@ -23,17 +23,14 @@ def plot_comparison(
 
     There is a panel for memory, for FLOPs, and for time where it was
     measured, each as a multiple of the first arm's, and for the auxiliary
-    parameters. Error bars are the standard deviation over the seeds. Where
-    no arm is trained, the costs alone are drawn as bars.
+    parameters. Error bars are the standard deviation over the seeds. If some
+    arms are trained, others are left out; if none is, the costs alone are
+    drawn as bars.
 
     Args:
-        rows (List[Dict[str, Any]]): Of a comparison. If some arms are
-            trained, others are left out.
+        rows (List[Dict[str, Any]]): Of a comparison.
         metric (str): Name of the metric.
         path (str): The image file to write.
-
-    Returns:
-        Figure: The figure.
     """
     costs = [key for key in COSTS if rows[0][key] is not None]
     trained = [row for row in rows if 'mean' in row]
@@ -50,9 +47,7 @@ def plot_comparison(
     else:  # the first arm on top
         panels[0].invert_yaxis()
     for axes in panels:
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(color='0.92')
-        axes.set_axisbelow(True)
+        tidy(axes)
     figure.savefig(path)
     return figure
 

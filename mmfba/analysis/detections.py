@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, List, Tuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,18 +8,16 @@ from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 from mmdet.apis import inference_detector, init_detector
 from pycocotools.coco import COCO
+from torch import nn
 
-COLOR = {'truth': '#ffffff', 'found': '#ffd21f'}
+NUM_IMAGES = 5
+SCORE = 0.4
+"""Detections below are left out."""
 
 
 def plot_detections(
-    arms: Dict[str, Tuple[str, str]],
-    ann_file: str,
-    folder: str,
-    path: str,
-    num_images: int = 5,
-    score_thr: float = 0.4,
-) -> Figure:
+    arms: Dict[str, Tuple[str, str]], ann_file: str, folder: str, path: str
+) -> None:
     """Draw detections of several models beside the truth, a row for each.
 
     Args:
@@ -27,54 +25,48 @@ def plot_detections(
         ann_file (str): COCO annotations; the first images are shown.
         folder (str): Folder of the images.
         path (str): The image file to write.
-        num_images (int): Defaults to 5.
-        score_thr (float): Detections below are left out. Defaults to 0.4.
-
-    Returns:
-        Figure: The figure.
     """
     coco = COCO(str(ann_file))
-    ids = sorted(coco.imgs)[:num_images]
+    ids = sorted(coco.imgs)[:NUM_IMAGES]
     files = [str(Path(folder) / coco.imgs[i]['file_name']) for i in ids]
-    figure = Figure(
-        figsize=(1.9 * num_images, 2 * len(arms) + 2), layout='constrained'
-    )
-    axes = figure.subplots(len(arms) + 1, num_images, squeeze=False)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-    for column, (image_id, file) in enumerate(zip(ids, files)):
-        axes[0, column].imshow(imread(file))
-        for ann in coco.imgToAnns[image_id]:
-            _draw(
-                axes[0, column],
-                ann['bbox'],
-                COLOR['truth'],
-                coco.cats[ann['category_id']]['name'],
-            )
-    axes[0, 0].set_ylabel('truth')
-    for row, (label, (config, checkpoint)) in enumerate(arms.items(), 1):
+    rows = {
+        'truth': [
+            [
+                (coco.cats[ann['category_id']]['name'], ann['bbox'])
+                for ann in coco.imgToAnns[i]
+            ]
+            for i in ids
+        ]
+    }
+    for label, (config, checkpoint) in arms.items():
         model = init_detector(config, checkpoint, device='cpu')
-        names = model.dataset_meta['classes']
-        for axis, file in zip(axes[row], files):
+        rows[label] = [_detect(model, file) for file in files]
+    figure = Figure((1.9 * len(files), 2 * len(rows)), layout='constrained')
+    axes = figure.subplots(len(rows), len(files), squeeze=False)
+    for line, (label, row) in zip(axes, rows.items()):
+        line[0].set_ylabel(label)
+        for axis, file, boxes in zip(line, files, row):
+            axis.set(xticks=[], yticks=[])
             axis.imshow(imread(file))
-            found = inference_detector(model, file).pred_instances
-            for box, score, index in zip(
-                found.bboxes, found.scores, found.labels
-            ):
-                if score >= score_thr:
-                    x1, y1, x2, y2 = box.tolist()
-                    _draw(
-                        axis,
-                        (x1, y1, x2 - x1, y2 - y1),
-                        COLOR['found'],
-                        f'{names[index]} {score:.2f}',
-                    )
-        axes[row, 0].set_ylabel(label)
+            color = '#ffffff' if label == 'truth' else '#ffd21f'
+            for text, box in boxes:
+                _draw(axis, box, color, text)
     figure.savefig(path, dpi=100)
-    return figure
 
 
-def _draw(axes: Axes, box: Tuple[float, ...], color: str, text: str) -> None:
+def _detect(model: nn.Module, file: str) -> List[Tuple[str, List[float]]]:
+    found = inference_detector(model, file).pred_instances
+    boxes = found[found.scores >= SCORE]
+    corners = boxes.bboxes.clone()
+    corners[:, 2:] -= corners[:, :2]
+    names = [model.dataset_meta['classes'][i] for i in boxes.labels]
+    return [
+        (f'{name} {score:.2f}', box)
+        for name, score, box in zip(names, boxes.scores, corners.tolist())
+    ]
+
+
+def _draw(axes: Axes, box: List[float], color: str, text: str) -> None:
     x, y, width, height = box
     axes.add_patch(
         Rectangle((x, y), width, height, fill=False, color=color, lw=1.2)
@@ -83,7 +75,6 @@ def _draw(axes: Axes, box: Tuple[float, ...], color: str, text: str) -> None:
         x,
         y - 1,
         text,
-        color='black',
         fontsize=6,
         clip_on=True,
         bbox=dict(facecolor=color, edgecolor='none', pad=0.5, alpha=0.8),

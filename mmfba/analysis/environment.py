@@ -10,16 +10,9 @@ from mmfba.version import __version__
 
 
 def describe_environment(device: Optional[str] = None) -> Dict[str, Any]:
-    """Where and when something was measured, to be stored beside it.
-
-    Args:
-        device (str, optional): What it was measured on, ``'cpu'``,
-            ``'meta'`` or ``'cuda'``. Defaults to None: a GPU if there is one.
-
-    Returns:
-        dict: Date, processor, number of cores, the device, which of a GPU is
-        its name, and versions.
-    """
+    """Where and when something was measured, to be stored beside it. The
+    device is ``'cpu'``, ``'meta'`` or ``'cuda'``; None is a GPU if there is
+    one."""
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return dict(

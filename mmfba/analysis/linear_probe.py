@@ -10,35 +10,22 @@ SIZE = 2
 
 
 def probe_input(feature: Tensor) -> Tensor:
-    """What a probe sees of a feature: it averaged to 2x2 pixels.
+    """What a probe sees of a feature: it averaged to 2x2 pixels, (N, 4 C).
 
     So the probe has few weights whatever the resolution, and the global
     average that a classifier of the network would see is still a linear
     function of its input.
-
-    Args:
-        feature (Tensor): (N, C, H, W).
-
-    Returns:
-        Tensor: (N, 4 C).
     """
     return F.adaptive_avg_pool2d(feature, SIZE).flatten(1)
 
 
 def probe_accuracy(inputs: np.ndarray, labels: np.ndarray) -> float:
-    """Linear separability: accuracy of a linear probe.
+    """Linear separability: accuracy of a linear probe in percent.
 
-    A logistic regression of the standardised inputs (L2, scikit-learn's
+    A logistic regression of the standardised inputs (N, D) (L2, scikit-learn's
     defaults) is trained on the images of even index and tested on the others;
     `Understanding intermediate layers using linear classifier probes
     <https://arxiv.org/abs/1610.01644>`_.
-
-    Args:
-        inputs (np.ndarray): See :func:`probe_input`, (N, D).
-        labels (np.ndarray): Class of each image, (N,).
-
-    Returns:
-        float: Accuracy in percent.
     """
     probe = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000)

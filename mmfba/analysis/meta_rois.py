@@ -19,11 +19,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def meta_rois(model: nn.Module) -> Iterator[None]:
-    """Let region proposals and RoI heads run on the meta device.
-
-    Args:
-        model (nn.Module): A detector, on the meta device.
-    """
+    """Let region proposals and RoI heads of a detector run on meta."""
     from mmdet.models import BaseRoIExtractor, RPNHead
 
     def nothing(*args: Any, **kwargs: Any) -> None:

@@ -2,10 +2,13 @@
 """The units of a config's network, found without data or memory."""
 
 import copy
+from functools import partial
 from typing import Any, Dict, Mapping, Optional, Tuple
+from unittest.mock import patch
 
+import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmfba.local.probe import Probe, probe
@@ -13,17 +16,9 @@ from mmfba.local.unit_finder import find_units
 from mmfba.local.units import Anatomy
 from mmfba.models.probe_sizes import SIZES, probe_sizes
 
-from .meta_build import on_meta
-
 
 def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
-    """The units of a config's network.
-
-    Args:
-        cfg (Config): A config of mmpretrain, mmdet, mmagic or mmfba.
-
-    Returns:
-        tuple: The units, and the number of values of each parameter.
+    """The units of a config's network, and the size of each parameter.
 
     Raises:
         ValueError: If the config has no such network.
@@ -41,15 +36,8 @@ def network_units(cfg: Config) -> Tuple[Anatomy, Dict[str, int]]:
 
 
 def network_config(cfg: Config) -> Optional[Dict[str, Any]]:
-    """Config of the backbone or generator, if the config trains one.
-
-    Args:
-        cfg (Config): Any config.
-
-    Returns:
-        dict, optional: Without what is loaded into the network or frozen in
-        it.
-    """
+    """Config of the backbone or generator, if the config trains one, without
+    what is loaded into the network or frozen in it."""
     model = cfg.get('model')
     if not isinstance(model, Mapping) or cfg.get('train_dataloader') is None:
         return None
@@ -70,18 +58,16 @@ def probe_network(network: Mapping[str, Any], scope: str) -> Probe:
     Args:
         network (dict): See :func:`network_config`.
         scope (str): Of its config: ``mmpretrain``, ``mmdet`` or ``mmagic``.
-
-    Returns:
-        Probe: What was recorded.
     """
-    from mmengine.registry import MODELS
 
     def build() -> nn.Module:
         return MODELS.build(copy.deepcopy(dict(network)))
 
     with DefaultScope.overwrite_default_scope(scope):
         try:
-            with on_meta():
+            # Rates of stochastic depth are read from a linspace.
+            readable = partial(torch.linspace, device='cpu')
+            with torch.device('meta'), patch('torch.linspace', readable):
                 built = build()
         except NotImplementedError:  # it reads values when it is built
             built = build()

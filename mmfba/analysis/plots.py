@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 from .step_profile import StepProfile
 
-__all__ = ['plot_pareto', 'plot_timelines']
-
 # Grey for the baseline, then colours that most eyes tell apart.
 COLORS = (
     '#5f6b7a #2f6db3 #d1602c #2e8b57 #8a5aa8 #b8860b #c2528b #3f9d9b'
@@ -23,21 +21,15 @@ def plot_timelines(
 ) -> Figure:
     """Draw the memory over one training step, a line for each arm.
 
-    The peak of each arm stands at the right, with its ratio to the first
-    arm's; its static memory is a dashed line. Under the line of an arm with
-    local modules these are shaded in turn and named.
+    The legend has the peak of each arm, with its ratio to the first arm's;
+    its static memory is a dashed line. Under the line of an arm with local
+    modules these are shaded in turn and named.
 
     Args:
         profiles (Dict[str, StepProfile]): The arms by their labels, the
             baseline first.
         path (str): The image file to write.
         title (str, optional): Defaults to None.
-
-    Returns:
-        Figure: The figure, 900 pixels wide when saved as PNG.
-
-    Raises:
-        ValueError: If there are no profiles.
     """
     if not profiles:
         raise ValueError('profiles must have at least one arm, got none')
@@ -51,11 +43,17 @@ def plot_timelines(
         xlabel='progress of the step (% of allocations and releases)',
         ylabel=f'memory ({unit})',
     )
+    baseline = next(iter(profiles.values())).peak_bytes
     named = 0  # arms whose modules are, each in a line of its own
-    for i, profile in enumerate(profiles.values()):
+    for i, (name, profile) in enumerate(profiles.items()):
         color = COLORS[i % len(COLORS)]
         memory = np.array(profile.timeline) / scale
-        _draw(axes, memory, profile.tags, color, named)
+        peak = np.format_float_positional(
+            profile.peak_bytes / scale, 3, fractional=False, trim='-'
+        )
+        ratio = profile.peak_bytes / baseline
+        label = f'{name}\n{peak} {unit}, {ratio:.0%}'
+        _draw(axes, memory, profile.tags, color, named, label)
         named += len(profile.tags) > 1
         axes.axhline(
             profile.static_bytes / scale,
@@ -63,11 +61,8 @@ def plot_timelines(
             linewidth=0.9,
             linestyle=(0, (5, 4)),
         )
-    peaks = [p.peak_bytes / scale for p in profiles.values()]
-    _label_peaks(axes, list(profiles), peaks, unit)
-    axes.spines[['top', 'right']].set_visible(False)
-    axes.grid(axis='y', color='0.92')
-    axes.set_axisbelow(True)
+    figure.legend(loc='outside right upper', frameon=False)
+    tidy(axes)
     axes.set_title(title or '', loc='left', fontsize=11)
     axes.set_title(
         'dashed: weights, optimizer state, batch', loc='right', fontsize=8
@@ -85,9 +80,6 @@ def plot_pareto(rows: list[dict[str, Any]], path: str) -> Figure:
     Args:
         rows (List[Dict[str, Any]]): Of :func:`benchmark`.
         path (str): The image file to write.
-
-    Returns:
-        Figure: The figure.
     """
     timed = all(row['step_time_ratio'] for row in rows)
     key = 'step_time_ratio' if timed else 'flops_ratio'
@@ -109,11 +101,16 @@ def plot_pareto(rows: list[dict[str, Any]], path: str) -> Figure:
         ylim=(0, None),
     )
     axes.margins(x=0.12)
+    tidy(axes)
+    figure.savefig(path)
+    return figure
+
+
+def tidy(axes: Axes) -> None:
+    """What all figures have in common."""
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(color='0.92')
     axes.set_axisbelow(True)
-    figure.savefig(path)
-    return figure
 
 
 def pareto_front(
@@ -128,12 +125,16 @@ def pareto_front(
 
 
 def _draw(
-    axes: Axes, memory: np.ndarray, tags: list, color: str, line: int
+    axes: Axes,
+    memory: np.ndarray,
+    tags: list,
+    color: str,
+    line: int,
+    label: str,
 ) -> None:
     progress = np.linspace(0, 100, len(memory))
-    axes.plot(
-        progress, memory, color=color, linewidth=1.4, drawstyle='steps-post'
-    )
+    style = dict(color=color, linewidth=1.4, drawstyle='steps-post')
+    axes.plot(progress, memory, label=label, **style)
     if len(tags) == 1:  # the whole network
         return
     ends = [start for start, _ in tags[1:]] + [len(memory) - 1]
@@ -156,40 +157,3 @@ def _draw(
             color=color,
             fontsize=8,
         )
-
-
-def _label_peaks(
-    axes: Axes, labels: list[str], peaks: list[float], unit: str
-) -> None:
-    heights = _spread(peaks, 0.13 * axes.get_ylim()[1])
-    for i, (label, peak) in enumerate(zip(labels, peaks)):
-        color = COLORS[i % len(COLORS)]
-        figure = np.format_float_positional(
-            peak, 3, fractional=False, trim='-'
-        )
-        axes.axhline(peak, color=color, linewidth=0.8, linestyle=':', zorder=1)
-        axes.annotate(
-            f'{label}\n{figure} {unit}, {peak / peaks[0]:.0%}',
-            (100, peak),
-            (103, heights[i]),
-            va='center',
-            color=color,
-            fontsize=9,
-            annotation_clip=False,
-            arrowprops=dict(
-                arrowstyle='-',
-                color=color,
-                linewidth=0.8,
-                relpos=(0, 0.5),
-                shrinkB=0,
-            ),
-        )
-
-
-def _spread(values: list[float], distance: float) -> list[float]:
-    """The values, lowered where two are less than a distance apart."""
-    spread = list(values)
-    order = np.argsort(values)[::-1]
-    for above, below in zip(order, order[1:]):
-        spread[below] = min(spread[below], spread[above] - distance)
-    return spread

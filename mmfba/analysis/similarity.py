@@ -17,16 +17,14 @@ def compare_networks(
 
     Args:
         models (Mapping[str, nn.Module]): In eval mode, by their names.
-        batches (Iterable): Of :func:`mmfba.analysis.unit_features
-            .load_batches`.
+        batches (Iterable): Of :func:`load_batches`.
 
     Returns:
         dict: ``num_images``, and ``networks``: a list with, for each, its
         ``name``, the names of its ``units``, the linear ``cka`` of each unit
-        of the first network (rows) with each of its own, and, where images
-        have a class, the ``probe`` accuracy of each unit in percent, else
-        None. A unit whose feature is the same for all images has a CKA of
-        None.
+        of the first network (rows) with each of its own, None where a feature
+        is the same for all images, and the ``probe`` accuracy of each unit in
+        percent, or None if images have no class.
     """
     similarity = {name: MinibatchCKA() for name in models}
     inputs: dict[str, list] = {name: [] for name in models}

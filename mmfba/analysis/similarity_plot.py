@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLORS
+from .plots import COLORS, tidy
 
 
 def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
@@ -15,9 +15,6 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
         networks (list[dict]): Of :func:`compare_networks`, the reference
             first.
         path (str): The image file to write.
-
-    Returns:
-        Figure: The figure.
     """
     reference, *others = networks
     width = max(2, len(others))
@@ -29,30 +26,22 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
     top.colorbar(image, ax=list(maps), label='linear CKA')
     similar, separable = bottom.subplots(1, 2)
     for i, network in enumerate(networks):
-        style = dict(marker='.', color=COLORS[i % len(COLORS)])
+        style = dict(
+            marker='.', color=COLORS[i % len(COLORS)], label=network['name']
+        )
         if i:
             values = same_unit(reference, network)
-            similar.plot(
-                [*values],
-                np.array([*values.values()], dtype=float),
-                label=network['name'],
-                **style,
-            )
+            heights = np.array([*values.values()], dtype=float)
+            similar.plot([*values], heights, **style)
         if network['probe']:
-            separable.plot(
-                network['units'],
-                network['probe'],
-                label=network['name'],
-                **style,
-            )
+            separable.plot(network['units'], network['probe'], **style)
     similar.set(
         ylim=(0, 1.02), ylabel=f'CKA with the same unit of {reference["name"]}'
     )
     separable.set(ylabel='accuracy of a linear probe (%)')
     for axes in (similar, separable):
         axes.tick_params(axis='x', rotation=90, labelsize=8)
-        axes.spines[['top', 'right']].set_visible(False)
-        axes.grid(color='0.92')
+        tidy(axes)
         if axes.lines:
             axes.legend(frameon=False)
         else:
@@ -64,15 +53,7 @@ def plot_similarity(networks: list[dict[str, Any]], path: str) -> Figure:
 def same_unit(
     reference: dict[str, Any], network: dict[str, Any]
 ) -> dict[str, float]:
-    """CKA of the units that both networks have, each with its like.
-
-    Args:
-        reference (dict): The first of :func:`compare_networks`.
-        network (dict): Another.
-
-    Returns:
-        dict[str, float]: By the name of the unit, in the order of depth.
-    """
+    """CKA, by name, of the units that both networks have, with its like."""
     columns = {name: j for j, name in enumerate(network['units'])}
     return {
         name: network['cka'][i][columns[name]]

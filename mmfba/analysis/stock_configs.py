@@ -6,6 +6,7 @@ A static check: shapes and graphs, no data, no training.
 
 import hashlib
 import json
+import textwrap
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,22 +19,14 @@ from mmfba.local.ownership import find_owners
 from mmfba.local.partition import partition_uniform
 from mmfba.local.unit_finder import find_units
 
-from .network_units import SIZES, network_config, probe_network
+from .network_units import network_config, probe_network
 
 NUM_MODULES = 4
 """K of the check, or as many as the network has units to cut after."""
 
-LIBRARIES = tuple(SIZES)
-
-_REASON = 300
-"""Characters that are kept of an error."""
-
 
 def read_networks(library: str) -> Dict[str, Any]:
     """Read all configs of a library, and sort them by what is to be checked.
-
-    Args:
-        library (str): ``mmpretrain``, ``mmdet`` or ``mmagic``.
 
     Returns:
         dict: ``networks``, one for all configs that have the same, with
@@ -86,11 +79,7 @@ def read_networks(library: str) -> Dict[str, Any]:
 
 
 def check_network(network: Dict[str, Any], scope: str) -> Dict[str, Any]:
-    """Cut a network into local modules, and see who trains what.
-
-    Args:
-        network (dict): See :func:`network_config`.
-        scope (str): Of its config.
+    """Cut a network of :func:`network_config` into local modules.
 
     Returns:
         dict: The ``cuts``, names of units, if each trained parameter has one
@@ -110,30 +99,15 @@ def check_network(network: Dict[str, Any], scope: str) -> Dict[str, Any]:
     return dict(cuts=[unit.name for unit in cuts])
 
 
-def check_config(library: str, name: str) -> Dict[str, Any]:
-    """The same of one config.
-
-    Args:
-        library (str): The library that has it.
-        name (str): Its path in the library's folder of configs.
-    """
-    cfg = Config.fromfile(_root(library) / name)
-    return check_network(network_config(cfg), cfg.default_scope)
-
-
 def check_networks(
     networks: List[Dict[str, Any]],
     known: Optional[List[Dict[str, Any]]] = None,
 ) -> Iterator[Tuple[Dict[str, Any], bool]]:
-    """Check networks one after the other.
-
-    Args:
-        networks (list[dict]): Those of :func:`read_networks`.
-        known (list[dict], optional): Rows of an earlier check. Networks that
-            could be cut then are not checked again. Defaults to None.
+    """Check networks of :func:`read_networks` one after the other.
 
     Yields:
-        tuple[dict, bool]: The row of a network, and whether it is new.
+        tuple[dict, bool]: The row of a network, and whether it is new: those
+        that could be cut in the rows ``known`` are not checked again.
     """
     cut = {row['key']: row for row in known or () if 'cuts' in row}
     for network in networks:
@@ -169,6 +143,6 @@ def _key(network: Dict[str, Any], scope: str) -> str:
 
 
 def _one_line(error: Exception, root: Optional[Path] = None) -> str:
-    text = ' '.join(f'{type(error).__name__}: {error}'.split())
+    text = f'{type(error).__name__}: {error}'
     text = text if root is None else text.replace(f'{root}/', '')
-    return text if len(text) <= _REASON else f'{text[: _REASON - 3]}...'
+    return textwrap.shorten(text, 300, placeholder='...')

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
@@ -29,28 +30,24 @@ def train_and_test(
     threads: Optional[int] = None,
     run_options: Sequence[str] = (),
 ) -> Dict[str, Any]:
-    """Train and test a config, in one work directory.
+    """Train and test a config with the tools, in one work directory.
 
-    Runs tools/train.py and tools/test.py of the current directory. What is
-    done already is not done again: a training that was broken off continues.
-    A training of another config in the same directory is thrown away; a
-    change of the package's code is not noticed.
+    What is done already is not done again: a training that was broken off
+    continues. A training of another config in the same directory is thrown
+    away; a change of the package's code is not noticed.
 
     Args:
         config (str): Path of the config.
         folder (Path): Work directory.
         options (Sequence[str]): ``key=value`` pairs for ``--cfg-options``.
-            Defaults to ().
         threads (int, optional): Threads of the tools, which then print to
             ``folder/output.txt``. Defaults to None: PyTorch's choice of
             threads, and the tools print as ever.
         run_options (Sequence[str]): More of ``options``, by which a run is
-            not known, such as its precision. Defaults to ().
+            not known, such as its precision.
 
     Returns:
-        dict: Config, checkpoint, metrics, seconds per iteration (the median
-        over the training log), :func:`describe_environment`,
-        :func:`config_hash` and ``run_options``.
+        dict: What :mod:`mmfba.analysis.accuracy` calls a run.
 
     Raises:
         SystemExit: If a tool fails, or the directory holds other files.
@@ -94,15 +91,7 @@ def train_and_test(
 
 
 def config_hash(config: str, options: Sequence[str] = ()) -> str:
-    """What tells whether a result is of this config.
-
-    Args:
-        config (str): Path of the config.
-        options (Sequence[str]): As for :func:`train_and_test`. Defaults to ().
-
-    Returns:
-        str: The first digits of the SHA-256 of all that the config says.
-    """
+    """The first digits of the SHA-256 of all that a config says."""
     text = _config_text(config, options)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -119,13 +108,7 @@ def run_script(
     output: Optional[Path] = None,
     threads: Optional[int] = None,
 ) -> None:
-    """Run a Python script.
-
-    Args:
-        *command (str): Its path and arguments.
-        output (Path, optional): A file to append what it prints to. Defaults
-            to None, it prints as ever.
-        threads (int, optional): Its threads. Defaults to None, its choice.
+    """Run a Python script, which prints as ever or, appended, to ``output``.
 
     Raises:
         SystemExit: If it fails: with its exit status, or with a message that
@@ -134,17 +117,19 @@ def run_script(
     env = dict(os.environ)
     if threads is not None:
         env['OMP_NUM_THREADS'] = str(threads)
-    command = [sys.executable, '-W', 'ignore', *command]
     if output is None:
-        print(f'\n$ python {" ".join(command[3:])}', flush=True)
-        done = subprocess.run(command, env=env)
-        if done.returncode:
-            sys.exit(done.returncode)
-        return
-    with output.open('a') as stream:
-        done = subprocess.run(command, env=env, stdout=stream, stderr=stream)
+        print(f'\n$ python {" ".join(command)}', flush=True)
+    with output.open('a') if output else nullcontext() as stream:
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', *command],
+            env=env,
+            stdout=stream,
+            stderr=stream,
+        )
     if done.returncode:
-        raise SystemExit(f'failed, see {output}')
+        raise SystemExit(
+            f'failed, see {output}' if output else done.returncode
+        )
 
 
 def _seconds_per_iter(folder: Path) -> float:

@@ -19,15 +19,8 @@ from mmfba.models.probe_sizes import probe_sizes
 
 
 def load_network(cfg: Config, checkpoint: str) -> nn.Module:
-    """A trained network in eval mode, local or plain.
-
-    Args:
-        cfg (Config): Its config.
-        checkpoint (str): Its checkpoint.
-
-    Raises:
-        ValueError: If it is a checkpoint of another network.
-    """
+    """A trained network, local or plain, in eval mode; a ValueError if the
+    checkpoint is of another."""
     model = build_model(cfg)
     try:
         load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
@@ -41,14 +34,7 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
 def load_batches(
     cfg: Config, max_batches: Optional[int] = None
 ) -> Iterator[Any]:
-    """Batches of the test set as its data loader gives them.
-
-    A last batch with fewer images is left out.
-
-    Args:
-        cfg (Config): A config.
-        max_batches (int, optional): How many. Defaults to None, all.
-    """
+    """Batches of the test set, but for a last one with fewer images."""
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
     for data in islice(loader, max_batches):
@@ -57,15 +43,7 @@ def load_batches(
 
 
 def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
-    """The output of each unit in the plain forward.
-
-    Args:
-        model (nn.Module): Of :func:`load_network`.
-        data (dict): A batch of :func:`load_batches`.
-
-    Returns:
-        dict[str, Tensor]: Features (N, C, H, W) by the name of the unit.
-    """
+    """The output (N, C, H, W) of each unit in the plain forward, by name."""
     # mmagic calls the backbone so.
     network = getattr(model, 'generator', None) or model.backbone
     found = find_units(probe(network, probe_sizes(network, 'mmpretrain')))
@@ -86,11 +64,7 @@ def unit_features(model: nn.Module, data: Any) -> dict[str, Tensor]:
 
 
 def class_labels(data: Any) -> Optional[list[int]]:
-    """Class of each image of a batch; None if one has not one class.
-
-    Args:
-        data (dict): A batch of :func:`load_batches`.
-    """
+    """Class of each image of a batch; None if one has not one class."""
     samples = data['data_samples']
     if not all('gt_label' in s and len(s.gt_label) == 1 for s in samples):
         return None

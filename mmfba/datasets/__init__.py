@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
-"""Datasets that upstream lacks; they need mmpretrain."""
+"""Datasets that upstream lacks; they need mmpretrain and torchvision."""
 
-from .stl10 import STL10
-from .svhn import SVHN
+from .torchvision_dataset import STL10, SVHN
 
 __all__ = ['STL10', 'SVHN']

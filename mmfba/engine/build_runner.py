@@ -7,29 +7,13 @@ from mmengine.runner import Runner
 
 
 def build_runner(cfg: Config) -> Any:
-    """Build what trains or tests, as the base libraries' tools do.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        Runner: Or what ``runner_type`` of the config names.
-
-    Raises:
-        ValueError: See :func:`runner_class`.
-    """
+    """Build what trains or tests, as the base libraries' tools do: a Runner,
+    or what ``runner_type`` of the config names."""
     return runner_class(cfg).from_cfg(cfg)
 
 
 def runner_class(cfg: Config) -> type:
-    """The class of what trains or tests.
-
-    Args:
-        cfg (Config): The config.
-
-    Raises:
-        ValueError: If ``runner_type`` names none.
-    """
+    """The class of what trains or tests; a ValueError if there is none."""
     kind = cfg.get('runner_type')
     if kind is None:
         return Runner

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """Checkpoint files before they are used: are they whole, are they one?"""
 
+import copy
 import os
 import pickle
 import re
@@ -8,9 +9,10 @@ import textwrap
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import torch
+from torch import Tensor, nn
 
 NEEDED = ('meta', 'state_dict', 'message_hub')
 """What MMEngine resumes from."""
@@ -19,13 +21,7 @@ REFUSED = re.compile(r'(?:GLOBAL|Unsupported class) (\S+)')
 
 
 def is_whole(path: Path) -> bool:
-    """Whether all bytes of a file of ``torch.save`` are there and right.
-
-    Compares checksums; nothing in the file is run.
-
-    Args:
-        path (Path): The file.
-    """
+    """Whether all bytes of a file of ``torch.save`` are there and right."""
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None
@@ -36,24 +32,16 @@ def is_whole(path: Path) -> bool:
 def last_whole_checkpoint(
     work_dir: str, trust: bool = False
 ) -> Tuple[Optional[str], str]:
-    """Find what ``--resume`` without a path goes on from.
+    """Find what ``--resume`` without a path goes on from, and what to log.
 
     That is what the file ``last_checkpoint`` names, if it is whole, else the
-    newest checkpoint of a training, in the same folder or the work directory,
-    that is.
-
-    Args:
-        work_dir (str): Work directory of the training.
-        trust (bool): See :func:`read_checkpoint`. Defaults to False.
-
-    Returns:
-        tuple[str or None, str]: The checkpoint, None if there is none at
-        all, and what the log should say of the choice.
+    newest whole checkpoint of a training in the same folder or the work
+    directory; None if there is no checkpoint at all.
 
     Raises:
         ValueError: If there was a checkpoint, and none is whole.
-        UnpicklingError: If the newest whole one may run code, and is not
-            trusted; see :func:`checkpoint_loading`.
+        UnpicklingError: If the newest whole one may run code, and ``trust``
+            is False.
     """
     folder = Path(work_dir)
     record = folder / 'last_checkpoint'
@@ -82,19 +70,12 @@ def last_whole_checkpoint(
 
 
 def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
-    """Read a checkpoint; its tensors stay in the file until they are used.
-
-    Args:
-        path (str): A local file.
-        trust (bool): Whether it may run code. Defaults to False.
-
-    Returns:
-        dict: What ``torch.save`` was given.
+    """Read a local checkpoint; its tensors stay in the file until used.
 
     Raises:
         ValueError: If there is no such file, it is not whole, or no dict.
-        UnpicklingError: If it holds more than plain data, see
-            :func:`checkpoint_loading`.
+        UnpicklingError: If it holds more than plain data, which may run code,
+            and ``trust`` is False; see :func:`checkpoint_loading`.
     """
     if not Path(path).is_file():
         raise ValueError(f'{path}: there is no such checkpoint file')
@@ -111,7 +92,7 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
         kind = type(error).__name__
         raise ValueError(
             f'{path} cannot be read: it is cut off, damaged or no file of '
-            f'PyTorch ({kind}: {shorten(error)}): take another checkpoint'
+            f'PyTorch ({kind}: {_shorten(error)}): take another checkpoint'
         ) from error
     if not isinstance(loaded, dict):
         raise ValueError(
@@ -124,18 +105,8 @@ def read_checkpoint(path: str, trust: bool = False) -> Dict[str, Any]:
 def check_checkpoint(
     path: Optional[str], trust: bool = False, resume: bool = False
 ) -> None:
-    """Refuse a local file that is no checkpoint; URLs are not looked at.
-
-    Args:
-        path (str, optional): The file; nothing is checked without one.
-        trust (bool): See :func:`read_checkpoint`.
-        resume (bool): Whether training is to go on from it. Defaults to
-            False.
-
-    Raises:
-        ValueError: See there.
-        UnpicklingError: See there.
-    """
+    """Refuse a local file that is no checkpoint, or with ``resume`` none that
+    training can go on from. URLs are not looked at."""
     if path is not None and '://' not in path:
         loaded = read_checkpoint(path, trust)
         missing = [key for key in NEEDED if resume and key not in loaded]
@@ -151,16 +122,10 @@ def check_checkpoint(
 def checkpoint_loading(trust: bool = False) -> Iterator[None]:
     """Say in one message what to do when torch refuses a checkpoint.
 
-    Note:
-        PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
-        file nevertheless. So PyTorch's environment variables are set inside
-        the context: ``TORCH_FORCE_WEIGHTS_ONLY_LOAD``, or with ``trust``, or
-        if it is set already, ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD``.
-
-    Args:
-        trust (bool): Whether to load files that hold more than plain data,
-            which may run any code that their author put there. Defaults to
-            False.
+    PyTorch refuses by itself since 2.6, and onedl-mmengine then loads the
+    file nevertheless. So PyTorch's environment variables are set inside the
+    context. With ``trust``, or ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1``, files
+    are loaded that may run any code that their author put there.
 
     Raises:
         SystemExit: If torch refuses a file, with exit status 1.
@@ -197,8 +162,28 @@ def checkpoint_loading(trust: bool = False) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def shorten(error: Exception) -> str:
-    """The message of an error on one line that can be read."""
+def load_strictly(
+    model: nn.Module,
+    state: Dict[str, Tensor],
+    kept: Callable[[str], bool],
+) -> str:
+    """Load all weights but those that ``kept`` says stay as they are.
+
+    Returns:
+        str: What does not fit; empty if all is loaded.
+    """
+    state = copy.copy(state)  # with its metadata
+    for name in [n for n in state if kept(n)]:
+        del state[name]
+    state.update((n, v) for n, v in model.state_dict().items() if kept(n))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        return _shorten(error)
+    return ''
+
+
+def _shorten(error: Exception) -> str:
     return textwrap.shorten(str(error), 200, placeholder=' ...')
 
 

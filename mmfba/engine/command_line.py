@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_config(path: str) -> 'Config':
-    """Read a config.
-
-    Args:
-        path (str): The file, or ``<library>::<path>`` of a stock config.
+    """Read a config: a file, or ``<library>::<path>`` of a stock config.
 
     Raises:
         ValueError: If it cannot be read; it names the file.
@@ -39,12 +36,7 @@ def read_config(path: str) -> 'Config':
 
 
 def merge_options(cfg: 'Config', options: Optional[Dict[str, Any]]) -> None:
-    """Write ``--cfg-options`` into a config, and complete it.
-
-    Args:
-        cfg (Config): The config, changed in place. If its model is local it
-            gets what trains it, see :func:`mmfba.local_config.complete`.
-        options (dict, optional): The options.
+    """Write ``--cfg-options`` into a config, and complete a local model's.
 
     Raises:
         ValueError: If a key is no key of the config but nearly one.
@@ -65,17 +57,7 @@ def merge_options(cfg: 'Config', options: Optional[Dict[str, Any]]) -> None:
 
 
 def load_config(args: argparse.Namespace) -> 'Config':
-    """Read the config that the command line names.
-
-    Args:
-        args (argparse.Namespace): With ``config`` and ``cfg_options``.
-
-    Returns:
-        Config: The config with the settings of ``--cfg-options``.
-
-    Raises:
-        ValueError: See :func:`read_config` and :func:`merge_options`.
-    """
+    """The config that the command line names, with its ``--cfg-options``."""
     cfg = read_config(args.config)
     merge_options(cfg, args.cfg_options)
     return cfg
@@ -95,11 +77,7 @@ class OptionAction(argparse.Action):
 
 
 def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Add ``--trust-checkpoint``.
-
-    Args:
-        parser (argparse.ArgumentParser): The tool's parser.
-    """
+    """Add ``--trust-checkpoint``."""
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -110,11 +88,7 @@ def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``.
-
-    Args:
-        parser (argparse.ArgumentParser): The tool's parser.
-    """
+    """Add ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -126,11 +100,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that every tool with a Runner takes.
-
-    Args:
-        parser (argparse.ArgumentParser): The tool's parser.
-    """
+    """Add the arguments that every tool with a Runner takes."""
     add_trust_checkpoint(parser)
     add_config_options(parser)
     parser.add_argument(
@@ -144,13 +114,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def merge_run_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
-    """Write launcher, ``--cfg-options`` and work directory into a config.
-
-    Args:
-        cfg (Config): The config, changed in place.
-        args (argparse.Namespace): Those of :func:`add_run_arguments`, with
-            ``config`` and ``work_dir``.
-    """
+    """Write launcher, ``--cfg-options`` and work directory into a config."""
     cfg.launcher = args.launcher
     merge_options(cfg, args.cfg_options)
     if args.work_dir is not None:
@@ -161,11 +125,7 @@ def merge_run_arguments(cfg: 'Config', args: argparse.Namespace) -> None:
 
 
 def add_step_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of tools that look at one training step.
-
-    Args:
-        parser (argparse.ArgumentParser): The tool's parser.
-    """
+    """Add the arguments of tools that look at one training step."""
     parser.add_argument('config', help='config of a local model')
     parser.add_argument(
         '--batch', type=_positive, default=2, help='images in a batch'

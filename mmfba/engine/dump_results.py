@@ -20,9 +20,6 @@ def dump_results(runner: Runner, out: str, item: Optional[str] = None) -> None:
         item (str, optional): ``'pred'`` or ``'metrics'``. Defaults to None,
             what the library's own tools/test.py writes: metrics in mmagic,
             else predictions, in mmdet without the ground truth.
-
-    Raises:
-        ValueError: If there are no predictions to be written.
     """
     known = (library_of(type(part)) for part in runner.model.modules())
     library = next(filter(None, known), None)

@@ -5,15 +5,7 @@ from torch import nn
 
 
 def check_num_classes(model: nn.Module, dataset: Any) -> None:
-    """Refuse data with more classes than the head, or a string for them.
-
-    Args:
-        model (nn.Module): A classifier or detector.
-        dataset (Any): What it is trained on.
-
-    Raises:
-        ValueError: It says what to write.
-    """
+    """Refuse data with more classes than the head, or a string for them."""
     classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
     if isinstance(classes, str):
         raise ValueError(

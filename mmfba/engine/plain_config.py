@@ -23,14 +23,8 @@ _RUNNER_KEYS = tuple(inspect.signature(Runner.__init__).parameters)
 
 
 def plain_config(cfg: Config) -> Config:
-    """Take local learning out of a config.
-
-    Args:
-        cfg (Config): Config of a local model.
-
-    Returns:
-        Config: A copy for plain training and inference: stock model, loss,
-        optimizer wrapper and checkpoint hook, no other hooks of mmfba.
+    """The config for plain training and inference: a copy with stock model,
+    loss, optimizer wrapper and checkpoint hook, and no other hooks of mmfba.
 
     Raises:
         ValueError: If the model does no local learning.
@@ -68,14 +62,7 @@ def plain_config(cfg: Config) -> Config:
 
 
 def own_types(cfg: Config) -> List[str]:
-    """What a config needs mmfba for.
-
-    Args:
-        cfg (Config): A config.
-
-    Returns:
-        list[str]: Types of mmfba, such as ``'mmfba.CIFARResNet'``, sorted.
-    """
+    """Types of mmfba that a config needs, such as ``'mmfba.CIFARResNet'``."""
     parts = _typed(cfg._cfg_dict)
     return sorted({type_name(p['type']) for p in parts if _is_own(p)})
 

@@ -30,12 +30,9 @@ OURS = 'mmfba.LocalDistributedDataParallel'
 def several_processes(cfg: Config) -> Iterator[None]:
     """Let a Runner run in the processes that a launcher has started.
 
-    A local model gets :class:`LocalDistributedDataParallel` if the config
-    names no wrapper. On machines without GPU, MMEngine cannot start several
-    processes by itself: gloo is started here.
-
-    Args:
-        cfg (Config): The config, changed in place.
+    A local model gets :class:`LocalDistributedDataParallel` if the config,
+    which is changed in place, names no wrapper. On machines without GPU,
+    MMEngine cannot start several processes by itself: gloo is started here.
 
     Raises:
         ValueError: If the config names a wrapper or a strategy that cannot
@@ -54,44 +51,22 @@ def several_processes(cfg: Config) -> Iterator[None]:
 
 
 def _set_up(cfg: Config) -> None:
-    if is_local(cfg):
-        check_strategy(cfg)
-    if cfg.get('launcher', 'none') == 'none':
-        return
-    if is_local(cfg) and cfg.get('model_wrapper_cfg') is None:
-        cfg.model_wrapper_cfg = dict(type=OURS)
-    if is_local(cfg):
+    local, several = is_local(cfg), cfg.get('launcher', 'none') != 'none'
+    if local and cfg.get('strategy') is not None:
+        _refuse_strategy(f'strategy={cfg.strategy!r}')
+    if local and not issubclass(runner_class(cfg), Runner):
+        _refuse_strategy(f'runner_type={cfg.runner_type!r}')
+    if local and several:
+        if cfg.get('model_wrapper_cfg') is None:
+            cfg.model_wrapper_cfg = dict(type=OURS)
         kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
         _check_wrapper(kind)
-    if not torch.cuda.is_available():
+    if several and not torch.cuda.is_available():
         _start_gloo(cfg)
 
 
-def check_strategy(cfg: Config) -> None:
-    """Refuse MMEngine's FlexibleRunner for local models.
-
-    Args:
-        cfg (Config): The config.
-
-    Raises:
-        ValueError: It names the keys to be removed. A ``runner_type`` that
-            is a subclass of the Runner stays.
-    """
-    if cfg.get('strategy') is not None:
-        _refuse_strategy(f'strategy={cfg.strategy!r}')
-    if not issubclass(runner_class(cfg), Runner):
-        _refuse_strategy(f'runner_type={cfg.runner_type!r}')
-
-
 def check_runner(runner: Any) -> None:
-    """The same of what a training run has built, with its model wrapper.
-
-    Args:
-        runner (Any): The runner.
-
-    Raises:
-        ValueError: See :func:`several_processes`.
-    """
+    """Refuse what cannot train a local model, once it is built."""
     if not isinstance(runner, Runner):
         _refuse_strategy(f'{type(runner).__name__} as runner')
     if is_model_wrapper(runner.model):

@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 """Checkpoints that the stock libraries load."""
 
-import copy
 import hashlib
 import io
 import os
@@ -19,7 +18,7 @@ from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.models.build_model import build_model
 from mmfba.models.local_model import LocalModel
 
-from .checkpoint_files import read_checkpoint, shorten
+from .checkpoint_files import load_strictly, read_checkpoint
 from .hooks import PlainCheckpointHook
 from .plain_config import plain_config
 
@@ -35,13 +34,10 @@ def publish(
 
     ``out`` becomes ``NAME-xxxxxxxx.pth`` with the first digits of its sha256,
     as OpenMMLab names its files, and ``NAME.py``. Of the checkpoint there
-    remain the weights without the auxiliary networks, and ``meta`` with the
-    plain config and the names of the classes. With ``EMAHook`` these are the
-    averaged weights, since MMEngine saves them as ``state_dict``.
-
-    The files appear once the stock model of the new config has loaded the new
-    weights strictly and its raw outputs on a random image are bit for bit
-    those of the local model.
+    remain the weights without the auxiliary networks, with ``EMAHook`` the
+    averaged ones, and ``meta`` with the plain config. The files appear once
+    the stock model of the new config has loaded the new weights strictly and
+    its raw outputs on a random image are bit for bit those of the local one.
 
     Args:
         cfg (Config): Config of the local model that was trained.
@@ -54,18 +50,18 @@ def publish(
         tuple[Path, Path]: The new checkpoint and the new config.
 
     Raises:
-        ValueError: If the model does no local learning, the checkpoint
-            cannot be read or is of another model, a new file is there
-            already or has no folder, or the stock model differs. Nothing is
-            left behind.
-        UnpicklingError: If the checkpoint holds more than plain data, see
-            :func:`mmfba.engine.checkpoint_files.checkpoint_loading`.
+        ValueError: If any of this fails; nothing is left behind.
+        UnpicklingError: If the checkpoint holds more than plain data.
     """
     name = Path(out[:-4] if out.endswith('.pth') else out)
     if not name.parent.is_dir():
         raise ValueError(f'{name.parent} is no folder: make it first')
     plain = plain_config(cfg)
-    loaded = _read(checkpoint, trust)
+    loaded = read_checkpoint(checkpoint, trust)
+    if 'state_dict' not in loaded:
+        raise ValueError(
+            f'{checkpoint} has no state_dict, as MMEngine writes it'
+        )
     local = build_model(cfg)
     _load(local, loaded['state_dict'], f'{checkpoint} and the config')
 
@@ -87,25 +83,11 @@ def publish(
     return finals
 
 
-def _read(path: str, trust: bool) -> Dict[str, Any]:
-    loaded = read_checkpoint(path, trust)
-    if 'state_dict' not in loaded:
-        raise ValueError(f'{path} has no state_dict, as MMEngine writes it')
-    return loaded
-
-
 def _load(model: nn.Module, state: Dict[str, Tensor], who: str) -> None:
-    """Load the plain network; auxiliary ones, which are dropped, may be of
-    another kind or number."""
-    state = copy.copy(state)  # with its metadata
-    for name in [n for n in state if is_auxiliary(n)]:
-        del state[name]
-    own = model.state_dict().items()
-    state.update((name, value) for name, value in own if is_auxiliary(name))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f'{who} do not fit: {shorten(error)}') from error
+    """Load the plain network; of auxiliary ones, there may be others."""
+    problem = load_strictly(model, state, is_auxiliary)
+    if problem:
+        raise ValueError(f'{who} do not fit: {problem}')
 
 
 def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
@@ -124,7 +106,7 @@ def _pack(model: LocalModel, meta: Dict[str, Any], plain: Config) -> bytes:
 def _verify(local: LocalModel, config: Path, weights: Path) -> None:
     """Compare the published model with the local one."""
     stock = build_model(Config.fromfile(str(config)))
-    state = _read(str(weights), trust=False)['state_dict']
+    state = read_checkpoint(str(weights))['state_dict']
     _load(stock, state, 'The plain weights and the plain config')
     batch = make_batch(local, 1, (SIDE, SIDE), 'cpu')
     with torch.no_grad():

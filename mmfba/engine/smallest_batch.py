@@ -12,14 +12,8 @@ FINITE = (DefaultSampler, RandomSampler, SequentialSampler)
 
 
 def smallest_batch(loader: DataLoader) -> int:
-    """Images of the smallest batch that a data loader is known to give.
-
-    Args:
-        loader (DataLoader): The loader.
-
-    Returns:
-        int: What is left at the end of an epoch, or else the batch size.
-    """
+    """Images of the smallest batch that a data loader is known to give: what
+    is left at the end of an epoch, or else the batch size."""
     batches = loader.batch_sampler
     size = getattr(batches, 'batch_size', None) or 1
     known = type(batches) is BatchSampler

@@ -23,10 +23,8 @@ META_KEYS += ('flip', 'flip_direction')
 def use_tta(cfg: Config) -> None:
     """Let a config test with test-time augmentation.
 
-    Args:
-        cfg (Config): The config, changed in place. ``tta_model`` and
-            ``tta_pipeline`` that it lacks are those of its library's own
-            tool: of each image its mirror image as well.
+    ``tta_model`` and ``tta_pipeline`` that it lacks are those of its
+    library's own tool: of each image its mirror image as well.
 
     Raises:
         ValueError: If it lacks one, and its library has no default.

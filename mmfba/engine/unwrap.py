@@ -12,25 +12,14 @@ from mmfba.models.optim_wrapper import BACKWARDS, SUMMED, own_wrapper_work
 
 
 def find_local_model(model: nn.Module) -> Optional[LocalModel]:
-    """The model without its distributed wrapper, if it learns locally.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-
-    Returns:
-        LocalModel, optional: None if it does no local learning.
-    """
+    """The model, without its distributed wrapper, if it learns locally."""
     plain = unwrap(model)
     return plain if isinstance(plain, LocalModel) else None
 
 
 def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
-    """The same where the config needs one.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-        key (str): The config key that needs it.
-        remedy (str): What else the user can do than change the model.
+    """The same where the config's ``key`` needs one; ``remedy`` is what else
+    the user can do than change the model.
 
     Raises:
         TypeError: If the model does no local learning, or holds one that
@@ -47,17 +36,8 @@ def get_local_model(model: nn.Module, key: str, remedy: str) -> LocalModel:
 
 
 def refuse_nested(model: nn.Module) -> None:
-    """Refuse a local model inside another model.
-
-    That one calls its loss past the optimizer wrapper, or runs its network
-    without any local loss.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-
-    Raises:
-        TypeError: It names both models.
-    """
+    """Raise a TypeError if another model holds a local one: it calls its loss
+    past the optimizer wrapper, or runs its network without any local loss."""
     plain = unwrap(model)
     for name, module in plain.named_modules():
         # A teacher may be hidden from PyTorch in a plain attribute.
@@ -77,9 +57,5 @@ def refuse_nested(model: nn.Module) -> None:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model without its distributed wrapper.
-
-    Args:
-        model (nn.Module): The model or its wrapper.
-    """
+    """The model without its distributed wrapper."""
     return model.module if is_model_wrapper(model) else model

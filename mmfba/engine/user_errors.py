@@ -51,11 +51,8 @@ def one_line_errors(runner: Optional[Runner] = None) -> Iterator[None]:
     """End with the message of what the user got wrong, not a traceback.
 
     Errors of other kinds keep theirs, and all do where the environment
-    variable ``MMFBA_TRACEBACK`` is set.
-
-    Args:
-        runner (Runner, optional): If it is given, only until its first batch
-            is loaded. Defaults to None.
+    variable ``MMFBA_TRACEBACK`` is set. With ``runner`` they do from its
+    first batch on.
 
     Raises:
         SystemExit: With exit status 1.
@@ -85,12 +82,8 @@ class _FirstBatch(Hook):
 def explain(error: BaseException) -> str:
     """One message that says what was being built or read, and what is wrong.
 
-    Args:
-        error (BaseException): Caught, so that it has a traceback.
-
-    Returns:
-        str: Messages of this package stand for themselves. Others are
-        preceded by the part of the config, or the file, that they are about.
+    Messages of this package stand for themselves. Others are preceded by the
+    part of the config, or the file, that they are about.
     """
     # A KeyError would put its message in quotation marks.
     text = str(error.args[0] if type(error) is KeyError else error).strip()

@@ -3,20 +3,8 @@ from typing import Any, Dict, List
 
 from mmdet.evaluation.functional import eval_map
 from mmdet.evaluation.metrics import VOCMetric
-from mmengine.logging import print_log
-from terminaltables import AsciiTable
 
 from mmfba.registry import METRICS
-
-SHORT_NAMES = dict(
-    aeroplane='aero',
-    bicycle='bike',
-    diningtable='table',
-    motorbike='mbike',
-    pottedplant='plant',
-    tvmonitor='tv',
-)
-"""As tables in papers have them."""
 
 
 @METRICS.register_module()
@@ -25,7 +13,7 @@ class ClasswiseVOCMetric(VOCMetric):
 
     All is computed by mmdet, in both of its modes. Beside its results there
     are ``AP50_<class>`` for each class with objects, which the log's JSON
-    file gets too, and a table with the classes as columns, in percent.
+    file gets too.
 
     Args:
         **kwargs: Of mmdet's ``VOCMetric``.
@@ -35,27 +23,14 @@ class ClasswiseVOCMetric(VOCMetric):
     """
 
     def compute_metrics(self, results: List[tuple]) -> Dict[str, Any]:
-        """Compute the metrics.
-
-        Args:
-            results (list[tuple]): Annotations and detections of each image.
-
-        Returns:
-            dict: Metrics by name.
-        """
+        """Compute the metrics, by name."""
         metrics = super().compute_metrics(results)
         if self.metric != 'mAP':
             return metrics
-        classes = self.dataset_meta['classes']
-        rows = [['IoU', 'mAP', *(SHORT_NAMES.get(c, c) for c in classes)]]
         for iou_thr in self.iou_thrs:
-            name = f'AP{int(iou_thr * 100):02d}'
             aps = self._class_aps(results, iou_thr)
+            name = f'AP{int(iou_thr * 100):02d}'
             metrics.update({f'{name}_{c}': ap for c, ap in aps.items()})
-            percent = {c: f'{100 * ap:.1f}' for c, ap in aps.items()}
-            cells = [percent.get(c, '-') for c in classes]
-            rows.append([iou_thr, f'{100 * metrics[name]:.1f}', *cells])
-        print_log('\n' + AsciiTable(rows).table, logger='current')
         return metrics
 
     def _class_aps(

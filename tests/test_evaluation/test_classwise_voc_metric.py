@@ -1,19 +1,11 @@
 # Copyright (c) mmfba authors.
-import re
-
 import pytest
 import torch
 from mmdet.datasets import VOCDataset
 from mmdet.evaluation.metrics import VOCMetric
 from mmdet.registry import METRICS
-from mmengine.logging import MMLogger
 
 CLASSES = VOCDataset.METAINFO['classes']
-# Columns of Table 2 of the FBA paper.
-COLUMNS = (
-    'aero bike bird boat bottle bus car cat chair cow table dog horse mbike '
-    'person plant sheep sofa train tv'
-).split()
 
 
 def samples(num=6, seed=0):
@@ -131,21 +123,3 @@ def test_upstreams_results_are_kept(options):
         aps = [result[k] for k in classes if k.startswith(name)]
         mean = sum(aps) / len(aps)
         assert result[name] == pytest.approx(mean, abs=0.5e-3)
-
-
-def test_table_has_the_columns_of_the_paper(tmp_path):
-    MMLogger.get_instance(
-        'voc', logger_name='voc', log_file=str(tmp_path / 'log')
-    )
-    result = evaluate(
-        METRICS.build(dict(type='mmfba.ClasswiseVOCMetric')), samples()
-    )
-    lines = (tmp_path / 'log').read_text().splitlines()
-    rows = [re.findall(r'[^|\s]+', line) for line in lines if '|' in line]
-    head = next(i for i, row in enumerate(rows) if row[:2] == ['IoU', 'mAP'])
-    assert rows[head] == ['IoU', 'mAP', *COLUMNS]
-    values = dict(zip(rows[head], rows[head + 1]))
-    assert float(values['cat']) == pytest.approx(
-        100 * result['pascal_voc/AP50_cat'], abs=0.051
-    )
-    assert values['dog'] == '-' and values['tv'] == '0.0'

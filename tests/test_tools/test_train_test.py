@@ -136,7 +136,7 @@ def test_train_defaults():
 
 def test_train_resume():
     cfg = _merged('train', dict(load_from='a.pth'), '--resume')
-    assert cfg.resume and cfg.load_from is None
+    assert cfg.resume == 'auto' and cfg.load_from == 'a.pth'
     cfg = _merged('train', dict(), '--resume', 'b.pth')
     assert cfg.resume and cfg.load_from == 'b.pth'
 
@@ -155,6 +155,14 @@ def test_train_resumes_from_the_last_whole_checkpoint(tmp_path):
     cfg = Config(dict(resume=True, work_dir=str(tmp_path / 'new')))
     assert 'training starts' in train.choose_checkpoint(cfg, trust=False)
     assert not cfg.resume and cfg.load_from is None
+    # What the config starts from is not forgotten, but for a checkpoint.
+    start = str(tmp_path / 'epoch_1.pth')
+    cfg.merge_from_dict(dict(resume='auto', load_from=start))
+    assert 'training starts' in train.choose_checkpoint(cfg, trust=False)
+    assert cfg.load_from == start and cfg.resume is False
+    cfg.merge_from_dict(dict(resume='auto', work_dir=str(tmp_path)))
+    train.choose_checkpoint(cfg, trust=False)
+    assert cfg.load_from == start and cfg.resume is True
     assert train.choose_checkpoint(Config(dict()), trust=False) is None
 
 

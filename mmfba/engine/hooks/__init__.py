@@ -4,7 +4,6 @@ from .checkpoint_fit_hook import CheckpointFitHook
 from .feature_bank_hook import FeatureBankHook
 from .memory_profile_hook import MemoryProfileHook
 from .plain_checkpoint_hook import PlainCheckpointHook
-from .transfer_hook import TransferHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -12,5 +11,4 @@ __all__ = [
     'FeatureBankHook',
     'MemoryProfileHook',
     'PlainCheckpointHook',
-    'TransferHook',
 ]

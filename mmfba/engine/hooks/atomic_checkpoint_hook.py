@@ -1,7 +1,9 @@
 # Copyright (c) mmfba authors.
 import os
 import os.path as osp
-from typing import Any, Dict, List
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List
+from unittest.mock import patch
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend, register_backend
@@ -18,18 +20,11 @@ class AtomicLocalBackend(LocalBackend):
     """The local file system, on which a file is whole or not there.
 
     What is written goes to a temporary file of the same folder first, which
-    takes its name when the disk has it. After a kill in the middle the file
-    that had the name before is untouched; the temporary one is overwritten by
-    the next that is written in the folder.
+    takes its name when the disk has it.
     """
 
     def put(self, obj: bytes, filepath: str) -> None:
-        """Write bytes.
-
-        Args:
-            obj (bytes): The content.
-            filepath (str): The file.
-        """
+        """Write bytes to a file."""
         folder = osp.dirname(osp.abspath(filepath))
         os.makedirs(folder, exist_ok=True)
         unfinished = osp.join(folder, UNFINISHED)
@@ -52,14 +47,11 @@ class AtomicCheckpointHook(CheckpointHook):
     """A checkpoint hook that never loses the last whole checkpoint.
 
     A file is written under a temporary name and renamed when it is whole;
-    ``last_checkpoint`` names it only then, and only then what
-    ``max_keep_ckpts`` and ``save_best`` give up is removed. MMEngine's hook
-    removes first, and writes into the file itself. All options are its own.
-    ``tools/train.py`` takes this hook where the config has MMEngine's.
-
-    Note:
-        Where the checkpoints go to other storage than the local file system
-        (``out_dir``, ``backend_args``), writing is what that storage does.
+    only then what ``max_keep_ckpts`` and ``save_best`` give up is removed.
+    MMEngine's hook removes first, and writes into the file itself. All
+    options are its own. ``tools/train.py`` takes this hook where the config
+    has MMEngine's. Where the checkpoints go to other storage than the local
+    file system (``out_dir``, ``backend_args``), writing is what that does.
 
     Examples:
         >>> default_hooks = dict(checkpoint=dict(
@@ -68,11 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder and how to write there.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Find the folder and how to write there."""
         chosen = self.backend_args or self.file_client_args
         out_dir = self.out_dir or runner.work_dir
         if not chosen and type(get_file_backend(out_dir)) is LocalBackend:
@@ -82,63 +70,28 @@ class AtomicCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(
         self, runner: Runner, step: int, meta: Dict[str, Any]
     ) -> None:
-        # As MMEngine's, in another order.
-        outdated = None
-        known = self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids
-        if not known:
-            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                outdated = self._path(self.keep_ckpt_ids.popleft())
-            self.keep_ckpt_ids.append(step)
-            kept = list(self.keep_ckpt_ids)
-            runner.message_hub.update_info('keep_ckpt_ids', kept)
-        self.last_ckpt = self._path(step)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         if self.save_optimizer and not is_main_process():
             # The main process, which alone saves, may gather the state from
             # all: ZeroRedundancyOptimizer would wait for the others for ever.
             runner.optim_wrapper.state_dict()
-        runner.save_checkpoint(
-            self.out_dir,
-            self.filename_tmpl.format(step),
-            self.file_client_args,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args,
-        )
-        if is_main_process():
-            name = osp.join(runner.work_dir, 'last_checkpoint')
-            AtomicLocalBackend().put(self.last_ckpt.encode(), name)
-            if outdated:
-                self._remove(outdated)
+        with self._removing_last():
+            super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(
         self, runner: Runner, metrics: Dict[str, Any]
     ) -> None:
         if not hasattr(self, 'file_backend'):
             return  # runner.val() without training: there is none to save
-        # MMEngine's removes the previous one first.
-        outdated: List[str] = []
-        self.file_backend.remove = outdated.append
-        try:
+        with self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
-        finally:
-            del self.file_backend.remove
-        if self.save_best:
-            several = getattr(self, 'best_ckpt_path_dict', {}).values()
-            best = {getattr(self, 'best_ckpt_path', None), *several}
-            for path in set(outdated) - best:
-                self._remove(path)
 
-    def _path(self, step: int) -> str:
-        name = self.filename_tmpl.format(step)
-        return self.file_backend.join_path(self.out_dir, name)
-
-    def _remove(self, path: str) -> None:
-        # In MMEngine's order: not every storage knows what a folder is.
-        if self.file_backend.isfile(path):
+    @contextmanager
+    def _removing_last(self) -> Iterator[None]:
+        """Files that MMEngine removes inside are removed at the end."""
+        outdated: List[str] = []
+        with patch.object(self.file_backend, 'remove', outdated.append):
+            yield
+        several = getattr(self, 'best_ckpt_path_dict', {}).values()
+        best = getattr(self, 'best_ckpt_path', None)
+        for path in set(outdated) - {self.last_ckpt, best, *several}:
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):  # as DeepSpeed writes them
-            self.file_backend.rmtree(path)

@@ -5,12 +5,11 @@ from typing import Any, Dict
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from mmfba.models.auxiliary_names import is_auxiliary
 from mmfba.registry import HOOKS
 
-from ..checkpoint_files import shorten
+from ..checkpoint_files import load_strictly
 
 
 @HOOKS.register_module()
@@ -35,51 +34,30 @@ class CheckpointFitHook(Hook):
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: Dict[str, Any]
     ) -> None:
-        """Compare with the model.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What has been loaded.
-
-        Raises:
-            ValueError: It names what is missing or of another shape.
-        """
+        """Raise a ValueError that names what is missing or does not fit."""
         state = checkpoint.get('state_dict', checkpoint)
         state = {re.sub(r'^module\.', '', k): v for k, v in state.items()}
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
+        own = model.state_dict()
         if self.test:
-            state = {k: v for k, v in state.items() if not is_auxiliary(k)}
-        own = {k: v.shape for k, v in model.state_dict().items()}
-        fits = any(
-            getattr(v, 'shape', 0) == own.get(k) for k, v in state.items()
-        )
-        if fits and not self.test and not runner._resume:
+            state = {k: v for k, v in state.items() if k in own}
+        if self.test or runner._resume:
+            problem = load_strictly(
+                model, state, lambda name: self.test and is_auxiliary(name)
+            )
+        elif any(
+            getattr(v, 'shape', 0) == own[k].shape
+            for k, v in state.items()
+            if k in own
+        ):
             return  # load_from takes what there is
-        problem = _compare(model, state, self.test)
-        if problem or not fits:
+        else:
+            problem = 'no weight has name and shape of its'
+        if problem:
             file = runner._load_from or 'the checkpoint'
             raise ValueError(
-                f'{file} is not of the model in the config: '
-                f'{problem or "no weight has name and shape of its"}: take '
+                f'{file} is not of the model in the config: {problem}: take '
                 'another checkpoint, or the config that it was trained with'
             )
-
-
-def _compare(model: nn.Module, state: Dict[str, Any], test: bool) -> str:
-    """Load, as MMEngine is about to, and say what does not fit."""
-    try:
-        loaded = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        return shorten(error)
-    missing = [
-        key for key in loaded.missing_keys if not (test and is_auxiliary(key))
-    ]
-    unknown = [] if test else loaded.unexpected_keys
-    parts = [('lacks', missing), ('has unknown', unknown)]
-    return '; '.join(
-        f'it {what} weights, {len(keys)}, as {keys[:3]}'
-        for what, keys in parts
-        if keys
-    )

@@ -35,9 +35,8 @@ class FeatureBankHook(Hook):
     settings fit together, and logs what each local module trains and reads.
     During training it logs the largest size of the bank as ``bank_mib``, lets
     the log average local losses as it does the main loss, and ends at a loss
-    that is NaN or infinite, see :class:`LocalBackward`. It also adds
-    :class:`PlainCheckpointHook`, so that checkpoints can be resumed from with
-    every version of PyTorch.
+    that is NaN or infinite, see :class:`LocalBackward`. It adds
+    :class:`PlainCheckpointHook`.
 
     Examples:
         >>> default_hooks = dict(
@@ -50,15 +49,7 @@ class FeatureBankHook(Hook):
         self._wrong_in_a_row = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Add the checkpoint hook and refuse settings that cannot work.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If mmengine's ``activation_checkpointing`` is set, or
-                runner or model wrapper cannot train a local model.
-        """
+        """Add the checkpoint hook and refuse settings that cannot work."""
         check_runner(runner)
         if not any(isinstance(h, PlainCheckpointHook) for h in runner.hooks):
             runner.register_hook(PlainCheckpointHook())
@@ -73,12 +64,7 @@ class FeatureBankHook(Hook):
     def before_save_checkpoint(
         self, runner: Runner, checkpoint: Dict[str, Any]
     ) -> None:
-        """Write the cuts beside the weights.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What is saved.
-        """
+        """Write the cuts beside the weights."""
         model = find_local_model(runner.model)
         if model is not None:
             checkpoint['local_learning'] = dict(cuts=model.cuts)
@@ -86,15 +72,7 @@ class FeatureBankHook(Hook):
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: Dict[str, Any]
     ) -> None:
-        """Refuse to resume training with other cuts.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What is loaded.
-
-        Raises:
-            ValueError: It names the cuts of both.
-        """
+        """Refuse to resume training with other cuts."""
         cuts = checkpoint.get('local_learning', {}).get('cuts')
         model = find_local_model(runner.model)
         if cuts is None or model is None or not runner._resume:
@@ -110,15 +88,9 @@ class FeatureBankHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Check the set-up and log what each local module reads.
 
-        Args:
-            runner (Runner): The runner.
-
         Raises:
-            TypeError: If the model does no local learning, or the optimizer
-                wrapper cannot run local backwards.
-            ValueError: If the data have more classes than the head, or a
-                string for them, or a batch too few images for an auxiliary
-                network.
+            TypeError: If model or optimizer wrapper do no local learning.
+            ValueError: If data and model do not fit.
         """
         model = get_local_model(
             runner.model, 'default_hooks.feature_bank', 'remove the hook'
@@ -152,16 +124,8 @@ class FeatureBankHook(Hook):
     ) -> None:
         """Log the size of the bank, and look for losses that are no numbers.
 
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the iteration in the epoch.
-            data_batch (Any): Not used.
-            outputs (dict, optional): The losses of the iteration.
-
         Raises:
-            FloatingPointError: If a loss is NaN or infinite and
-                ``optim_wrapper.nonfinite='stop'``; it names the local module
-                and the iteration.
+            FloatingPointError: It names the local module and the iteration.
         """
         learner = find_local_model(runner.model).learner
         runner.message_hub.update_scalar(
@@ -194,16 +158,6 @@ class FeatureBankHook(Hook):
             'optim_wrapper.optimizer.lr or with optim_wrapper.clip_grad, or '
             "leave out such steps by optim_wrapper.nonfinite='skip'"
         )
-
-    def before_val(self, runner: Runner) -> None:
-        """Free the bank, also if the last training step was broken off.
-
-        Args:
-            runner (Runner): The runner.
-        """
-        model = find_local_model(runner.model)
-        if model is not None:
-            model.learner.bank.clear()
 
 
 def _nonfinite(hub: MessageHub, outputs: Dict[str, Any]) -> str:

@@ -15,14 +15,11 @@ def average_local_losses(
     Log processors average what has the word "loss" in its name; local losses
     have not, or they would be summed. How the user's ``custom_cfg`` treats
     ``loss`` holds for them too, unless it names them.
-
-    Args:
-        processor (LogProcessor): What the logger asks. It is changed when a
-            local loss is new.
-        outputs (dict): What the training step returned.
     """
     named = {cfg['data_src'] for cfg in processor.custom_cfg}
-    new = [n for n in outputs if n not in named and _is_loss(n, outputs)]
+    # What else is logged, as an accuracy, has the main head's name.
+    local = filter(None, map(LOCAL.fullmatch, outputs))
+    new = [m[0] for m in local if m[0] not in named and m[1] not in outputs]
     if not new:
         return
     as_loss = [
@@ -36,10 +33,3 @@ def average_local_losses(
         *processor.custom_cfg,
         *(dict(cfg, data_src=name) for cfg in as_loss for name in new),
     ]
-
-
-def _is_loss(name: str, outputs: Dict[str, Any]) -> bool:
-    """Whether it is a local loss: what else is logged, such as an accuracy,
-    has the name that the main head's has."""
-    local = LOCAL.fullmatch(name)
-    return local is not None and local[1] not in outputs

@@ -17,13 +17,10 @@ class MemoryProfileHook(Hook):
     """Logs the peak memory of training steps, local module by local module.
 
     ``peak_mib`` is the most that was alive at once, ``peak_mib_<k>`` the same
-    while local module k ran. On a GPU they are what PyTorch allocated, on a
-    CPU the tensors alive, as in
-    :func:`mmfba.analysis.profile_step`.
-
-    Note:
-        Watching slows a step down on a CPU, and on a GPU it restarts the
-        statistics that mmengine's own ``memory`` reads; hence the interval.
+    while local module k ran: on a GPU what PyTorch allocated, on a CPU the
+    tensors alive. Watching slows a step down on a CPU, and on a GPU it
+    restarts the statistics that mmengine's own ``memory`` reads; hence the
+    interval.
 
     Args:
         interval (int): Iterations between two that are watched. The second
@@ -44,21 +41,12 @@ class MemoryProfileHook(Hook):
             )
         self.interval = interval
         self._tracker: Any = None
-        self._loop: Any = None
 
     def before_train(self, runner: Runner) -> None:
-        """See to it that watching ends with the iteration, however it ends.
-
-        MMEngine calls no hook after an exception, so the loop's own
-        iteration is wrapped.
-
-        Args:
-            runner (Runner): The runner.
+        """Let watching end with the iteration, however it ends: MMEngine calls
+        no hook after an exception, so the loop's own iteration is wrapped.
         """
-        loop = runner.train_loop
-        if loop is self._loop:  # the Runner trains again
-            return
-        run_iter = loop.run_iter
+        run_iter = runner.train_loop.run_iter
 
         def run_watched(*args, **kwargs) -> None:
             try:
@@ -66,18 +54,12 @@ class MemoryProfileHook(Hook):
             finally:
                 self._stop(runner)
 
-        loop.run_iter, self._loop = run_watched, loop
+        runner.train_loop.run_iter = run_watched
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Begin to watch, if it is the iteration's turn.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the iteration in the epoch.
-            data_batch (Any): The batch.
-        """
+        """Begin to watch, if it is the iteration's turn."""
         if runner.iter % self.interval != min(1, self.interval - 1):
             return
         if torch.cuda.is_available():
@@ -100,24 +82,15 @@ class MemoryProfileHook(Hook):
         data_batch: Any = None,
         outputs: Optional[Dict[str, Any]] = None,
     ) -> None:
-        """Log the peaks.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): Index of the iteration in the epoch.
-            data_batch (Any): Not used.
-            outputs (dict, optional): Not used.
-        """
+        """Log the peaks."""
         tracker = self._stop(runner)
         if tracker is None:
             return
-        peaks = {'peak_mib': tracker.peak}
-        peaks.update(
-            (f'peak_mib_{tag}', peak)
-            for tag, peak in tracker.peak_by_tag.items()
-        )
-        for name, peak in peaks.items():
-            runner.message_hub.update_scalar(f'train/{name}', peak / 2**20)
+        peaks = {'': tracker.peak}
+        peaks.update((f'_{k}', p) for k, p in tracker.peak_by_tag.items())
+        for tag, peak in peaks.items():
+            name = f'train/peak_mib{tag}'
+            runner.message_hub.update_scalar(name, peak / 2**20)
 
     def _stop(self, runner: Runner) -> Any:
         tracker, self._tracker = self._tracker, None

@@ -53,7 +53,7 @@ def _plain_dict(value: dict, path: str) -> dict:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """Return ``value`` as torch reads it with ``weights_only=True``.
+    """The value as torch reads it with ``weights_only=True``.
 
     What is plain already is returned itself, so that the caller's objects are
     never changed and tensors never copied.
@@ -112,11 +112,8 @@ class PlainCheckpointHook(Hook):
     writes histories as dicts of tensors, NumPy scalars as Python numbers,
     NumPy arrays as tensors (text as lists), and subclasses of dict, list and
     tuple as these; on loading it makes the histories ``HistoryBuffer`` again.
-    Nothing in the running training is changed, and files of MMEngine's own
-    layout pass through loading unchanged.
-
-    Reading such a file runs no code from it. Without this hook MMEngine still
-    resumes from it and only loses the history that smoothed logs use.
+    Without it MMEngine still resumes from such a file and only loses the
+    history that smoothed logs use.
 
     Note:
         The priority is the lowest, so that what other hooks (``EMAHook``) put
@@ -131,12 +128,7 @@ class PlainCheckpointHook(Hook):
     priority = 'LOWEST'
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Replace what is not plain in ``checkpoint``.
-
-        Args:
-            runner (Runner): The runner of the training process.
-            checkpoint (dict): What is about to be saved. Its entries are
-                replaced; the objects they refer to stay as they are.
+        """Replace the entries that are not plain; what they refer to stays.
 
         Raises:
             TypeError: If a value has no plain form. The message names its
@@ -155,12 +147,7 @@ class PlainCheckpointHook(Hook):
             checkpoint[key] = _plain(value, f'checkpoint[{key!r}]')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Make the histories in ``checkpoint`` ``HistoryBuffer`` again.
-
-        Args:
-            runner (Runner): The runner.
-            checkpoint (dict): What has been loaded, of this hook or not.
-        """
+        """Make the histories of this hook's files ``HistoryBuffer`` again."""
         hub = checkpoint.get('message_hub')
         if not isinstance(hub, dict):  # old files hold a whole MessageHub
             return

@@ -14,15 +14,11 @@ class GradientReduction:
 
     Gradients travel in flat buckets. From :meth:`start` to :meth:`finish`
     ``grad`` is None, so that nothing can add to a gradient under way; then it
-    is a view of its bucket. The buckets are the only copy: more memory than
-    for the gradients is needed for one bucket at a time.
-
-    A gradient that is missing on some processes counts as zero there, so that
-    the others do not wait for it. Behind its gradients a bucket holds a flag
-    for each, by which a process that misses one learns whether all do.
-
-    Note:
-        All processes must start the same parameters in the same order.
+    is a view of its bucket. A gradient that is missing on some processes
+    counts as zero there, so that the others do not wait for it. Behind its
+    gradients a bucket holds a flag for each, by which a process that misses
+    one learns whether all do. All processes must start the same parameters in
+    the same order.
 
     Attributes:
         unreached (list[nn.Parameter]): Those without a gradient on any
@@ -42,11 +38,7 @@ class GradientReduction:
         )
 
     def start(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Begin to average their gradients.
-
-        Args:
-            parameters (Sequence[nn.Parameter]): Those of one local module.
-        """
+        """Begin to average the gradients of one local module."""
         buckets = list(_buckets(parameters, self.bucket_bytes))
         self._pending.append([self._start(bucket) for bucket in buckets])
 
@@ -69,12 +61,7 @@ class GradientReduction:
         return dist.all_reduce(flat, async_op=True), bucket, flat
 
     def finish(self, keep: int = 0) -> None:
-        """Wait for averages, and make them the gradients.
-
-        Args:
-            keep (int): How many of the last :meth:`start` may go on. Defaults
-                to 0.
-        """
+        """Make the averages the gradients, but of the last ``keep`` starts."""
         while len(self._pending) > keep:
             for work, bucket, flat in self._pending.popleft():
                 work.wait()
@@ -100,8 +87,7 @@ class GradientReduction:
 def _buckets(
     parameters: Sequence[nn.Parameter], limit: int
 ) -> Iterator[Parameters]:
-    """Groups of one type and device, of up to ``limit`` bytes each, or one
-    parameter."""
+    """Groups of one type and device: up to ``limit`` bytes, or one alone."""
     groups: Dict[Any, Parameters] = {}
     for p in parameters:
         groups.setdefault((p.dtype, p.device), []).append(p)

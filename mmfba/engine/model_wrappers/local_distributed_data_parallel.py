@@ -20,10 +20,9 @@ from .gradient_reduction import GradientReduction
 class LocalDistributedDataParallel(nn.Module):
     """Data parallel training of a local model in several processes.
 
-    After a step all processes hold the same weights: the gradients are the
-    means of those of all processes. The gradients of a local module are
-    averaged while the next module runs, those of the last one, and whatever
-    else is trained, at the end of the final backward. Each is averaged once.
+    The gradients of a local module are averaged over all processes while the
+    next module runs, those of the last one, and whatever else is trained, at
+    the end of the final backward. Each is averaged once.
     (:class:`torch.nn.parallel.DistributedDataParallel` starts with the final
     backward, when local backwards are long over.)
 
@@ -57,10 +56,8 @@ class LocalDistributedDataParallel(nn.Module):
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Gradients of forwards in this context stay on their process.
-
-        They are averaged together with those of the next forward outside.
-        """
+        """Gradients of forwards in this context stay on their process, until
+        they are averaged together with those of the next forward outside."""
         before = self.require_backward_grad_sync
         self.require_backward_grad_sync = False
         try:
@@ -69,16 +66,8 @@ class LocalDistributedDataParallel(nn.Module):
             self.require_backward_grad_sync = before
 
     def forward(self, *args, **kwargs) -> Any:
-        """Forward of the model, local backwards included.
-
-        Args:
-            *args: Of the model.
-            **kwargs: Of the model.
-
-        Returns:
-            Any: What the model returns. A backward from it ends with averaged
-            gradients.
-        """
+        """Forward of the model, local backwards included; a backward from
+        what it returns ends with averaged gradients."""
         if not (self.require_backward_grad_sync and torch.is_grad_enabled()):
             with self.module.learner.lend_reduction(lambda parameters: None):
                 return self._with_graph(self.module(*args, **kwargs))
@@ -94,19 +83,7 @@ class LocalDistributedDataParallel(nn.Module):
     def train_step(
         self, data: Any, optim_wrapper: OptimWrapper
     ) -> Dict[str, Tensor]:
-        """As that of ``MMDistributedDataParallel``.
-
-        Args:
-            data (Any): A batch as the data loader gives it.
-            optim_wrapper (OptimWrapper): What updates the parameters.
-
-        Returns:
-            dict[str, Tensor]: Values for the log.
-
-        Raises:
-            TypeError: If the optimizer wrapper would run local backwards
-                wrongly.
-        """
+        """As that of ``MMDistributedDataParallel``."""
         check_optim_wrapper(self.module, optim_wrapper)
         with optim_wrapper.optim_context(self):
             data = self.module.data_preprocessor(data, training=True)
@@ -116,25 +93,11 @@ class LocalDistributedDataParallel(nn.Module):
         return log_vars
 
     def val_step(self, data: Any) -> List[Any]:
-        """Predictions of the model.
-
-        Args:
-            data (Any): A batch as the data loader gives it.
-
-        Returns:
-            list: The predictions.
-        """
+        """Predictions of the model."""
         return self.module.val_step(data)
 
     def test_step(self, data: Any) -> List[Any]:
-        """Predictions of the model.
-
-        Args:
-            data (Any): A batch as the data loader gives it.
-
-        Returns:
-            list: The predictions.
-        """
+        """Predictions of the model."""
         return self.module.test_step(data)
 
     def _with_graph(self, outputs: Any) -> Any:

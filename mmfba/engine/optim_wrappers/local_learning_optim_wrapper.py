@@ -33,14 +33,11 @@ class LocalBackward:
     Args:
         nonfinite (str): What a loss that is NaN or infinite leads to.
             ``'stop'`` ends training with an error of
-            :class:`FeatureBankHook` that names the local module and the
-            iteration; it is found at no cost, in the values that are logged
-            after the step. ``'skip'`` leaves out a step whose gradients are
-            not finite, as a gradient scaler does, for one synchronisation
-            with the GPU a step. ``'ignore'`` goes on. Where a gradient
-            scaler is at work it skips such steps itself: then ``'skip'`` does
-            nothing more, and ``'stop'`` waits for 20 of them in a row.
-            Defaults to ``'stop'``.
+            :class:`FeatureBankHook`, at no cost. ``'skip'`` leaves out a
+            step whose gradients are not finite, for one synchronisation with
+            the GPU a step. ``'ignore'`` goes on. A gradient scaler skips
+            such steps itself: then ``'skip'`` does nothing more, and
+            ``'stop'`` waits for 20 of them in a row. Defaults to ``'stop'``.
         **kwargs: Of the plain wrapper.
     """
 
@@ -65,9 +62,6 @@ class LocalBackward:
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Context of a forward, in which local backwards run.
 
-        Args:
-            model (nn.Module): The model or its distributed wrapper.
-
         Raises:
             ValueError: If something cannot work with local backwards.
         """
@@ -89,12 +83,7 @@ class LocalBackward:
             yield
 
     def update_params(self, *args, **kwargs) -> None:
-        """Last backward and, if it is its turn, step of the optimizer.
-
-        Args:
-            *args: Of the plain wrapper.
-            **kwargs: Of the plain wrapper.
-        """
+        """Last backward and, if it is its turn, step of the optimizer."""
         with self._whole_step():
             super().update_params(*args, **kwargs)
 
@@ -118,11 +107,7 @@ class LocalBackward:
         return None
 
     def local_backward(self, loss: Tensor) -> None:
-        """Propagate one local loss.
-
-        Args:
-            loss (Tensor): A scalar.
-        """
+        """Propagate one local loss."""
         loss = self.scale_loss(loss)
         # Backward ops run in the type of their forward; autocast around
         # them is not supported, and its cache would keep this graph alive.
@@ -134,11 +119,7 @@ class LocalBackward:
         loss.backward()
 
     def step(self, **kwargs) -> None:
-        """Step of the optimizer, and what follows it in auxiliary networks.
-
-        Args:
-            **kwargs: Of the optimizer's step.
-        """
+        """Step of the optimizer, and what follows it in auxiliary networks."""
         if self.nonfinite == 'skip' and not self.scales_gradients:
             if not _all_finite(self.optimizer):
                 return

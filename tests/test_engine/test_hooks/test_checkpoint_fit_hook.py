@@ -33,16 +33,16 @@ def test_a_test_needs_the_plain_network_alone():
     _load(_state(drop=['local_aux']), test=True)
     _load(_state(num_modules=4), test=True)
     with pytest.raises(
-        ValueError, match=r"a\.pth is not of.*'head\.fc\.bias'"
+        ValueError, match=r'a\.pth is not of.*Missing.*"head\.fc\.bias"'
     ):
         _load(_state(drop=['head.fc.bias']), test=True)
 
 
 def test_resuming_needs_all():
-    with pytest.raises(ValueError, match='it lacks weights, .*local_aux'):
+    with pytest.raises(ValueError, match='Missing key.*local_aux'):
         _load(_state(drop=['local_aux']), resume=True)
     more = dict(_state(), more=_state()['head.fc.bias'])
-    with pytest.raises(ValueError, match=r"unknown weights, 1, as \['more'\]"):
+    with pytest.raises(ValueError, match='Unexpected key.*"more"'):
         _load(more, resume=True)
 
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from tiny_runner import make_runner
 
-from mmfba.engine.hooks import FeatureBankHook, PlainCheckpointHook
+from mmfba.engine.hooks import PlainCheckpointHook
 from mmfba.models.describe import describe
 
 
@@ -94,14 +94,6 @@ def test_activation_checkpointing_of_mmengine_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match='remove the key'):
         runner.train()
-
-
-def test_bank_is_freed_before_validation(tmp_path):
-    model = build('classification', num_modules=3)
-    model.learner.bank._features = {'left over': (torch.zeros(1), 0)}
-    runner = make_runner(model, tmp_path)
-    FeatureBankHook().before_val(runner)
-    assert len(model.learner.bank) == 0
 
 
 def test_resuming_with_other_cuts_is_refused(tmp_path):
