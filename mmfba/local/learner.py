@@ -129,7 +129,7 @@ class LocalLearner(Borrower):
             self._note_bank()
             self.bank.cut(index)
             if self.backward == 'immediate':
-                self._module_done(trained.parameters(index))
+                self._module_done(partial(trained.parameters, index))
             self._start(index + 1)
 
         with self.bank.step(), replaced(trained.forwards):
@@ -154,10 +154,11 @@ class LocalLearner(Borrower):
                 return log_values(losses, prefix)
             losses = auxiliary.loss(x, self.bank, trained.targets)
         losses = weigh_losses(losses, weight)
-        self._check_isolation(trained, index, [sum_losses(losses)])
+        total = sum_losses(losses)
+        self._check_isolation(trained, index, [total])
         if self.backward == 'summed':
             return {prefix + name: v for name, v in losses.items()}
-        self._backward(sum_losses(losses))
+        self._backward(total)
         return log_values(losses, prefix)
 
     def _main_losses(self, trained: Trained, losses: Any) -> Losses:
@@ -165,19 +166,18 @@ class LocalLearner(Borrower):
         last = self.num_modules - 1
         if isinstance(losses, ImageWise):
             losses = self._chunked(trained, last, losses)
-        else:
+        elif last not in self._isolation_checked:
             self._check_isolation(trained, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
-        # With chunks the backward of the main loss has run as well.
-        early = trained.early
-        own = trained.late if self.by_chunks else []
         if in_many_processes() and self._reduce is None:
             # DistributedDataParallel reduces what the last backward reaches.
-            return reach_with_zero_gradient(losses, [*early, *own])
+            # With chunks the backward of the main loss has run as well.
+            late = trained.late if self.by_chunks else []
+            return reach_with_zero_gradient(losses, [*trained.early, *late])
         # What is returned must have a graph, at least a small one.
-        smallest = sorted(own, key=Tensor.numel)[:1]
-        return reach_with_zero_gradient(losses, smallest)
+        small = [trained.smallest_late] if self.by_chunks else []
+        return reach_with_zero_gradient(losses, small)
 
     def _intercepted(
         self,

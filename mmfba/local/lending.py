@@ -73,9 +73,11 @@ class Borrower:
             return
         self._local_backward(loss)
 
-    def _module_done(self, parameters: List[nn.Parameter]) -> None:
+    def _module_done(
+        self, parameters: Callable[[], List[nn.Parameter]]
+    ) -> None:
         if self._reduce is not None:
-            self._reduce(parameters)
+            self._reduce(parameters())
         if self._update is not None:
             self._update()
 

@@ -51,6 +51,11 @@ class Trained:
         parameters = self.model.parameters()
         return [p for p in parameters if p.requires_grad and p not in early]
 
+    @property
+    def smallest_late(self) -> nn.Parameter:
+        """nn.Parameter: The smallest of them."""
+        return min(self.late, key=Tensor.numel)
+
     def check_isolation(
         self,
         index: int,

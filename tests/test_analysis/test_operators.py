@@ -1,0 +1,68 @@
+# Copyright (c) mmfba authors.
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmfba.analysis.benchmark import ArmRun, benchmark
+from mmfba.analysis.operators import OperatorCount
+from mmfba.local_config import complete
+
+RETINANET = 'configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py'
+SHAPE = (800, 1344)
+
+
+def load(path=RETINANET):
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(
+        {'model.bbox_head.loss_cls.type': 'mmfba.LeanSigmoidFocalLoss'}
+    )
+    complete(cfg)
+    return cfg
+
+
+def count(run):
+    with OperatorCount() as counted:
+        run()
+    return counted.operators, counted.syncs
+
+
+@pytest.mark.parametrize(
+    'run, operators, syncs',
+    [
+        (lambda x: x + 1, 1, 0),
+        (lambda x: x.add(1).mul(2), 2, 0),
+        (lambda x: torch.ones(3).to(x.device), 2, 1),
+        (lambda x: torch.where(x > 0, x, 0.0), 3, 0),
+        (lambda x: x.masked_fill_(x > 0, 0.0), 2, 0),
+    ],
+)
+def test_of_a_few(run, operators, syncs):
+    x = torch.empty(3, device='meta')
+    counted = count(lambda: run(x))
+    assert counted[1] == syncs
+    assert counted[0] >= operators
+
+
+def test_on_a_cpu_nothing_is_waited_for():
+    x = torch.ones(3)
+    assert count(lambda: (x.sum().item(), x.nonzero(), x[x > 0]))[1] == 0
+
+
+def test_a_step_of_a_detector_reads_no_value():
+    """Targets are assigned on the meta device, which has none to read."""
+    run = ArmRun(load(), 'fba+fast', 2, SHAPE, 'meta')
+    run._step()
+    assert count(run._step)[1] == 0
+
+
+def test_operators_of_a_step():
+    """Few enough that a GPU need not wait for Python."""
+    arms = ['bp', 'fba', 'fba+fast', 'fba+fast+stem+chunk+checkpoint2']
+    rows, _ = benchmark(load(), arms, 2, SHAPE)
+    bp, fba, fast, lean = rows
+    plain = 2921  # bp before targets were assigned for all images at once
+    assert fba['operators'] <= 1.0 * plain
+    assert lean['operators'] <= 1.35 * plain
+    assert fba['operators'] <= 1.5 * bp['operators']
+    assert bp['syncs'] <= 5 and fba['syncs'] <= 5
+    assert fast['syncs'] == lean['syncs'] == 0
