@@ -166,7 +166,8 @@ def measure(
 
 
 def _work_on_lists(optimizer: dict[str, Any]) -> None:
-    kind = OPTIMIZERS.get(optimizer['type'])
+    kind = optimizer['type']
+    kind = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if kind and 'foreach' in inspect.signature(kind).parameters:
         optimizer.setdefault('foreach', True)
 
