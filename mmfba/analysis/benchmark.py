@@ -61,10 +61,11 @@ class ArmRun:
             slice_batch(self.batch, slice(start, start + size))
             for start in range(0, batch_size, size)
         ]
-        self.ghost_bn = counts > 1 and any(
+        self.trains_bn = any(
             isinstance(m, _BatchNorm) and m.training
             for m in self.model.modules()
         )
+        self.ghost_bn = counts > 1 and self.trains_bn
 
     def step(self) -> None:
         """One step of the optimizer."""
@@ -165,7 +166,8 @@ def measure(
 
 
 def _work_on_lists(optimizer: dict[str, Any]) -> None:
-    kind = OPTIMIZERS.get(optimizer['type'])
+    kind = optimizer['type']
+    kind = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if kind and 'foreach' in inspect.signature(kind).parameters:
         optimizer.setdefault('foreach', True)
 

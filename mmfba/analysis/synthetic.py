@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .meta_kernels import meta_kernels
 from .meta_rois import meta_rois
 
 NUM_BOXES = 10
@@ -40,7 +41,7 @@ def make_batch(
         m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)
     )
     images = _random(rng, (batch_size, channels, *shape), device)
-    scope = _scope(model)
+    scope = scope_of(model)
     if scope == 'mmdet':
         samples = [
             _detection_sample(model, rng, shape, device)
@@ -86,7 +87,8 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
 
     Assigning anchors to boxes needs values. Here heads get targets of the
     shapes that they would have; what the assignment itself holds for a moment
-    is not seen. Checkpointing runs there too.
+    is not seen. Checkpointing runs there too, and mmcv's kernels are those of
+    a GPU.
 
     Args:
         model (nn.Module): The model, on the meta device.
@@ -102,7 +104,7 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         # torch 2.1's checkpointing looks for a module named as the device.
         rois = meta_rois(model) if heads else nullcontext()
         meta = patch.object(torch, 'meta', torch.cpu, create=True)
-        with rois, _ReadOnes(), meta:
+        with rois, meta_kernels(model), _ReadOnes(), meta:
             yield
     finally:
         for head in heads:
@@ -167,7 +169,8 @@ def _shapes_of_targets(head: nn.Module, anchors: Tensor, *_, **__) -> tuple:
     )
 
 
-def _scope(model: nn.Module) -> str:
+def scope_of(model: nn.Module) -> str:
+    """The library that a model is of."""
     names = {cls.__module__.split('.')[0] for cls in type(model).__mro__}
     return next(s for s in ('mmdet', 'mmagic', 'mmpretrain') if s in names)
 

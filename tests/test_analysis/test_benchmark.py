@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmfba.analysis.benchmark import ArmRun, benchmark
 from mmfba.analysis.training_arms import TOKENS, describe_tokens, make_arm
+from mmfba.analysis.unit_costs import measure_units
 from mmfba.local_config import complete
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +164,48 @@ def test_heads_that_assign_otherwise_need_values():
     cfg.model.train_cfg = dict(assigner=dict(type='ATSSAssigner', topk=9))
     with pytest.raises(ValueError, match='ATSSHead cannot be measured on the'):
         benchmark(cfg, ['bp'], 2, SHAPE)
+
+
+def test_models_without_local_learning():
+    cfg = config('detection')
+    cfg.model.type = 'RetinaNet'
+    cfg.model.pop('local_learning')
+    with pytest.raises(ValueError, match="type='RetinaNet' does no local"):
+        benchmark(cfg, ['bp', 'fba'], 2, SHAPE)
+    # What does not ask for any can be measured on its own.
+    run = ArmRun(cfg, 'fba+cp+accum2', 2, SHAPE, 'meta')
+    assert run.model.backbone.with_cp and not hasattr(run.model, 'learner')
+
+
+def test_lean_needs_a_focal_loss():
+    with pytest.raises(ValueError, match='has no sigmoid focal loss'):
+        make_arm(config('super-resolution'), 'lean', 4, SHAPE)
+
+
+@pytest.mark.parametrize('center_sampling', [False, True])
+def test_fcos(center_sampling):
+    """As on the CPU."""
+    cfg = config('detection', num_modules=3)
+    cfg.model.bbox_head = dict(
+        type='FCOSHead',
+        num_classes=4,
+        in_channels=16,
+        stacked_convs=2,
+        feat_channels=16,
+        strides=[8, 16, 32, 64, 128],
+        norm_cfg=dict(type='GN', num_groups=4),
+        center_sampling=center_sampling,
+        loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss', use_sigmoid=True),
+    )
+    cfg.model.train_cfg = None
+    step = (2, (128, 128))
+    for arm in ('fba', 'fba+chunk'):
+        run = ArmRun(cfg, arm, *step, 'meta')
+        meta, cpu = run.profile(), ArmRun(cfg, arm, *step, 'cpu').profile()
+        assert meta.flops == cpu.flops
+        assert meta.peak_bytes == pytest.approx(cpu.peak_bytes, rel=0.05)
+    costs = measure_units(run.model, run.model.options, *step, False)
+    assert costs.units[-1].head > 0
 
 
 def test_one_arm_at_a_time_is_in_memory(monkeypatch):

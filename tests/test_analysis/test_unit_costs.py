@@ -104,6 +104,7 @@ def test_costs_by_hand():
     macs = BATCH * SHAPE[0] // 2 * SHAPE[1] // 2 * 32 * 3 * 49
     assert stem.flops == 2 * macs
     assert last.head > last.kept  # the main neck and head
+    assert predicted.read == {'layer2.1', 'layer3.1', 'layer4.1'}
 
 
 def test_model_is_not_changed():

@@ -47,20 +47,11 @@ def test_times_on_the_cpu(detector, tmp_path):
     assert ' - ' not in out.split('fba cuts')[0].split('bp')[1]
 
 
-def test_plan_prints_units_and_options(detector, tmp_path):
-    command = f'analysis_tools/plan.py {detector} --batch 2 --shape 64 64'
-    out = run_tool(tmp_path, f'{command} --budget 1GiB')
-    assert 'layer4.1' in out and 'by module' in out
-    assert 'cheapest within 1GiB (fba)' in out
-    assert "'model.local_learning.partition=[" in out
-
-
 @pytest.mark.parametrize(
     'options, words',
     [
-        ('plan.py {} --budget much', 'error: no size'),
         (
-            'plan.py {} --cfg-options model.type=RetinaNet',
+            'benchmark_memory.py {} --cfg-options model.type=RetinaNet',
             "error: model.type='RetinaNet' does no local learning",
         ),
         ('benchmark_memory.py {} --arms fba', 'error: arms='),

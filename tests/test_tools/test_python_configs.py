@@ -76,8 +76,11 @@ def test_classes_do_what_names_do(task, text, pictures, run, tmp_path, capfd):
     assert len(list((tmp_path / 'again').iterdir())) == pictures
 
     capfd.readouterr()
-    run('analysis_tools/plan classes.py --batch 2 --shape 64 64')
-    assert 'layer1.0' in capfd.readouterr().out
+    run('localise classes.py --batch 2 --shape 64 64 --budget 8 -o lean.py')
+    assert 'Recommended: 1, plain training' in capfd.readouterr().out
+    lean = Config.fromfile('lean.py').model
+    assert lean.type.__name__ == model
+    assert lean.local_learning == dict(num_modules=1)
 
     if task == 'detection':  # --tta, as the Runner writes and reads it
         tool, cfg = load_tool('test'), Config.fromfile('classes.py')
