@@ -27,7 +27,8 @@ class OperatorCount(TorchDispatchMode):
     sets the time of a step. A synchronisation is an operator that has to know
     a value of a device, which the host then waits for: ``item()``,
     ``nonzero()``, a mask as an index, a copy from the host. On a CPU there
-    are none.
+    are none. Not seen is what Python copies as it makes a tensor of numbers,
+    ``new_tensor([1.0])``: on a GPU ``torch.cuda.set_sync_debug_mode`` is.
 
     Attributes:
         operators (int): How many ran, views and allocations included.

@@ -14,6 +14,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmfba.models.anchor_targets import why_not
+
 from .meta_kernels import meta_kernels
 from .meta_rois import meta_rois
 
@@ -85,9 +87,9 @@ def slice_batch(batch: Tuple[Tensor, Any], rows: slice) -> Tuple[Tensor, Any]:
 def meta_targets(model: nn.Module) -> Iterator[None]:
     """Let anchor heads run on the meta device.
 
-    Assigning anchors to boxes needs values. Here heads get targets of the
-    shapes that they would have; what the assignment itself holds for a moment
-    is not seen. Checkpointing runs there too, and mmcv's kernels are those of
+    mmdet's assignment of anchors to boxes needs values. Here its heads get
+    targets of the shapes that they would have; what the assignment itself
+    holds for a moment is not seen. Checkpointing runs there too, and mmcv's kernels are those of
     a GPU.
 
     Args:
@@ -97,6 +99,8 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         ValueError: If a head assigns otherwise than mmdet's AnchorHead.
     """
     heads = [m for m in model.modules() if hasattr(m, '_get_targets_single')]
+    if hasattr(model, 'anchor_targets'):  # a local model reads no values
+        heads = [head for head in heads if why_not(head)]
     heads = [head for head in heads if _needs_values(head)]
     for head in heads:
         head._get_targets_single = partial(_shapes_of_targets, head)

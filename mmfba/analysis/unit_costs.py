@@ -54,8 +54,8 @@ class UnitCosts:
 
     Attributes:
         units (List[UnitCost]): In order.
-        static (int): Parameters and buffers of the plain network, and the
-            images.
+        static (int): Parameters and buffers of the plain network, the
+            images, and the targets that heads share.
         read (FrozenSet[str]): Units whose output the main neck reads.
     """
 
@@ -125,7 +125,7 @@ def measure_units(
         twin.parse_losses(losses)[0].backward()
         recorder.end_phase()
     read = frozenset(name for name in twin.outputs_read if name)
-    return UnitCosts(recorder.costs, static, read)
+    return UnitCosts(recorder.costs, static + recorder.shared, read)
 
 
 class _Recorder(ExitStack):
@@ -137,6 +137,8 @@ class _Recorder(ExitStack):
         self.costs = [_known_costs(unit, model) for unit in units]
         self._alive = [0] * len(units)  # before each unit's forward
         self._phase: Optional[tuple[int, str]] = None
+        self._targets = getattr(model, 'anchor_targets', None)
+        self.shared = 0  # by all heads of a step
         self._begun: list[int] = []
         module = model.local_backbone.get_submodule
         for i, unit in enumerate(units):
@@ -163,6 +165,8 @@ class _Recorder(ExitStack):
         if cost.output:
             return
         self._flops.__exit__(None, None, None)
+        if self._targets is not None:
+            self.shared = max(self.shared, self._targets.nbytes)
         cost.flops = self._flops.get_total_flops()
         cost.kept = self.tracker.current - self._alive[index]
         cost.output = out.nbytes

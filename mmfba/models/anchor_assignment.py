@@ -59,6 +59,12 @@ class Targets:
         rows = slice(images.start * each, images.stop * each)
         return tuple(part[rows] for part in found)
 
+    @property
+    def nbytes(self) -> int:
+        """int: Of all tensors, laid out ones included."""
+        own = self.labels, self.label_weights, self.boxes, self.positive
+        return sum(x.nbytes for x in sum(self._on_canvas.values(), own))
+
     def _laid_out(self, canvas: Canvas) -> Tuple[Tensor, ...]:
         pixels = sum(height * width for height, width in canvas.sizes)
         number = self.labels.shape[1] // pixels

@@ -60,10 +60,14 @@ def dense_loss(
     """
     if is_point_head(head):
         return PointLoss(head, data_samples)
-    if targets is None:
+    # Hooks change heads, so that all of it is asked anew.
+    own = targets is None or head.assigner is not targets.head.assigner
+    if own or why_no_targets(targets.head):
         return ImageWiseHeadLoss(head, data_samples)
     if head in targets.heads:
         return lambda features, rows: head.loss(features, data_samples[rows])
+    if why_not(head):
+        return ImageWiseHeadLoss(head, data_samples)
     return partial(anchor_loss, head, targets, data_samples)
 
 
@@ -96,14 +100,14 @@ def anchor_loss(
     logits = head.retina_cls(_tower(canvas, head.cls_convs, x))
     deltas = head.retina_reg(_tower(canvas, head.reg_convs, x))
     total = sigmoid_focal_sum(
-        logits.view(len(labels), -1, labels.shape[1]),
+        logits.reshape(len(labels), -1, labels.shape[1]),
         labels,
         weights,
         head.loss_cls.gamma,
         head.loss_cls.alpha,
         overwrite=True,
     )
-    distance = _distance(head.loss_bbox, deltas.view_as(boxes), boxes)
+    distance = _distance(head.loss_bbox, deltas.reshape(boxes.shape), boxes)
     divisor = found.avg_factor.to(total.dtype) + EPS
     return dict(
         loss_cls=total * (head.loss_cls.loss_weight / divisor),

@@ -70,10 +70,6 @@ class AnchorTargets:
             with ExitStack() as stack:
                 for head in self.heads:
                     stack.enter_context(patch.multiple(head, **methods))
-                    if _keeps_no_logits(head):
-                        stack.enter_context(
-                            patch.object(head.loss_cls, 'overwrite', True)
-                        )
                 yield
         finally:
             self._samples = None
@@ -99,6 +95,11 @@ class AnchorTargets:
         if sizes not in self._found:
             self._found[sizes] = self._find(sizes, device, self._samples)
         return self._found[sizes]
+
+    @property
+    def nbytes(self) -> int:
+        """int: What is kept until the step ends."""
+        return sum(targets.nbytes for targets in self._found.values())
 
     def anchors(self, sizes: Sizes, device: torch.device) -> Tensor:
         """All anchors (A, 4) of levels of these sizes; the last are kept."""
@@ -167,15 +168,18 @@ class AnchorTargets:
         **kwargs: Any,
     ) -> Tuple[Any, ...]:
         batch = [id(sample.gt_instances) for sample in self._samples or ()]
-        if not {id(gt) for gt in gts} <= set(batch):  # some other batch
-            kind, device = type(self.head), anchors[0][0].device
+        asked = [id(gt) for gt in gts]
+        starts = range(len(batch) - len(asked) + 1)
+        parts = [slice(start, start + len(asked)) for start in starts]
+        rows = next((r for r in parts if batch[r] == asked), None)
+        device = anchors[0][0].device
+        if rows is None:  # some other batch
+            kind = type(self.head)
             lists = kind.get_anchors(self.head, self._sizes, metas, device)
             return kind.get_targets(
                 self.head, *lists, gts, metas, *args, **kwargs
             )
-        targets = self._of_batch(self._sizes, anchors[0][0].device)
-        start = batch.index(id(gts[0]))
-        rows = slice(start, start + len(gts))
+        targets = self._of_batch(self._sizes, device)
         weights = targets.positive[rows, :, None].to(targets.boxes.dtype)
         return (
             self._levels(targets.labels[rows], 1),
@@ -183,18 +187,16 @@ class AnchorTargets:
             self._levels(targets.boxes[rows], 1),
             self._levels(weights.expand(-1, -1, 4), 1),
             # Exact where the losses are computed in float64.
-            targets.avg_factor.to(next(self.head.parameters()).dtype),
+            targets.avg_factor.to(
+                torch.promote_types(
+                    next(self.head.parameters()).dtype, torch.float32
+                )
+            ),
         )
 
     def __reduce__(self) -> Tuple[type, Tuple[Any, ...]]:
-        # In the middle of a step, too, a copy remembers nothing.
+        # A copy remembers nothing.
         return AnchorTargets, (self.head, self.heads)
-
-
-def _keeps_no_logits(head: nn.Module) -> bool:
-    """Whether a head is done with its logits when it has their loss."""
-    by_anchor_head = definer(head, 'loss_by_feat_single') == 'AnchorHead'
-    return by_anchor_head and hasattr(head.loss_cls, 'overwrite')
 
 
 def why_not(head: nn.Module) -> Optional[str]:
@@ -203,7 +205,14 @@ def why_not(head: nn.Module) -> Optional[str]:
     Args:
         head (nn.Module): A head of mmdet.
     """
-    if {definer(head, name) for name in BY_ANCHOR_HEAD} != {'AnchorHead'}:
+    set_by_others = any(
+        not isinstance(
+            getattr(vars(head)[name], '__self__', None), AnchorTargets
+        )
+        for name in vars(head).keys() & BY_ANCHOR_HEAD
+    )
+    definers = {definer(head, name) for name in BY_ANCHOR_HEAD}
+    if definers != {'AnchorHead'} or set_by_others:
         return f'{type_name(type(head))} assigns in a way of its own'
     for key, kind in KINDS.items():
         own = type_name(type(getattr(head, key, None)))
@@ -212,6 +221,8 @@ def why_not(head: nn.Module) -> Optional[str]:
     assigner = head.assigner
     if isinstance(head.prior_generator, nn.Module):
         return 'its anchors are learned'
+    if head.prior_generator.use_box_type:
+        return 'its anchors are boxes, not tensors'
     if head.reg_decoded_bbox:
         return 'reg_decoded_bbox is set'
     if head.train_cfg['allowed_border'] >= 0:

@@ -24,8 +24,7 @@ def explain_out_of_memory(
         f'{error}\nMemory ran out in local module {index} of {num_modules}, '
         f'{units[0].name} .. {units[-1].name}. Less memory there by: '
         f'{"; ".join(_remedies(model, index))}; fewer or smaller images. '
-        'What settings fit is said by: python tools/analysis_tools/plan.py '
-        'CONFIG --batch IMAGES --shape HEIGHT WIDTH --budget 8GiB'
+        'What fits is said by: python tools/localise.py CONFIG --budget 8GiB'
     )
 
 

@@ -21,6 +21,10 @@ LOSSES = dict(
 )
 
 
+INF = 1e8
+"""mmdet's: a box of this area at least is none."""
+
+
 class Points(NamedTuple):
     """What the P points of N images are to predict.
 
@@ -119,7 +123,7 @@ class PointLoss:
             tuple(map(tuple, sizes)),
             tuple(generator.strides),
             generator.offset,
-            tuple(head.regress_ranges),
+            tuple(map(tuple, head.regress_ranges)),
             dtype,
             device,
         )
@@ -191,7 +195,7 @@ def smallest_box(
         each (N, P).
     """
     width, height = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
-    areas = (width * height).masked_fill_(~real, torch.inf)
+    areas = (width * height).masked_fill_(~real, INF)
     some = max(1, ELEMENTS // max(1, len(boxes) * len(points) * 2))
     least = index = None
     for start in range(0, boxes.shape[1], some):
@@ -201,14 +205,14 @@ def smallest_box(
         inside = torch.minimum(before, after).amin(-1) > 0
         far = torch.maximum(before, after).amax(-1)
         inside &= (far >= starts) & (far <= ends)
-        area = torch.where(inside, areas[:, part, None], torch.inf)
+        area = torch.where(inside, areas[:, part, None], INF)
         lowest, which = area.min(1)
         if least is None:
             least, index = lowest, which
         else:  # of equal ones the first
             index = torch.where(lowest < least, which + start, index)
             least = torch.minimum(least, lowest)
-    return index, least < torch.inf
+    return index, least < INF
 
 
 def giou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -239,5 +243,7 @@ def is_point_head(head: nn.Module) -> bool:
             and getattr(head, key).reduction == 'mean'
             for key, kind in LOSSES.items()
         )
+        and head.loss_bbox.eps == 1e-6
         and head.loss_centerness.use_sigmoid
+        and head.loss_centerness.class_weight is None
     )

@@ -161,35 +161,104 @@ def test_a_batch_is_assigned_once_a_step(options, calls, upstream_calls):
     assert not upstream_calls
 
 
-@pytest.mark.parametrize(
-    'head', [{}, dict(norm_cfg=dict(type='GN', num_groups=4))]
-)
-@pytest.mark.parametrize('chunk', [None, 1])
-def test_losses_and_gradients_are_those_of_mmdet(chunk, head):
-    """Of heads that assign for themselves and run level by level."""
-    options = dict(num_modules=3, chunk=chunk)
-    fast, own = (
-        build('detection', dict(bbox_head=head), **options).double()
-        for _ in range(2)
-    )
-    own.anchor_targets = None
-    for aux in own.local_aux:
+def by_mmdet(model):
+    """Heads that assign for themselves and run level by level."""
+    model.anchor_targets = None
+    for aux in model.local_aux:
         assert aux._targets is not None
         aux._targets = None
         aux.head.assigner = copy.deepcopy(aux.head.assigner)
-    logs = []
-    for model in (fast, own):
-        batch = data(model, 'detection')
-        batch['inputs'] = batch['inputs'].double()
-        total, log = model.parse_losses(bare_loss(model, batch))
-        total.backward()
-        logs.append(log)
-    assert logs[0].keys() == logs[1].keys()
-    for name in logs[0]:
-        assert torch.allclose(logs[0][name], logs[1][name], rtol=1e-10), name
-    expected = gradients(own)
-    for name, grad in gradients(fast).items():
-        assert torch.allclose(grad, expected[name], rtol=1e-9, atol=1e-11)
+    return model
+
+
+def outcome(model, memory_format=torch.contiguous_format):
+    model = model.double().to(memory_format=memory_format)
+    batch = data(model, 'detection')
+    batch['inputs'] = batch['inputs'].double()
+    total, logs = model.parse_losses(bare_loss(model, batch))
+    total.backward()
+    return logs, gradients(model)
+
+
+def assert_same(got, expected):
+    for mine, theirs in zip(got, expected):
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            assert torch.allclose(
+                mine[name], theirs[name], rtol=1e-9, atol=1e-11
+            ), name
+
+
+@pytest.mark.parametrize(
+    'head', [{}, dict(norm_cfg=dict(type='GN', num_groups=4))]
+)
+@pytest.mark.parametrize('options', [{}, dict(chunk=1), dict(fast_head=True)])
+@pytest.mark.parametrize(
+    'memory_format', [torch.contiguous_format, torch.channels_last]
+)
+def test_losses_and_gradients_are_those_of_mmdet(options, head, memory_format):
+    if head and 'fast_head' in options:
+        with pytest.raises(ValueError, match='fast_head=True: its convs'):
+            build('detection', dict(bbox_head=head), num_modules=3, **options)
+        return
+    fast, own = (
+        build('detection', dict(bbox_head=head), num_modules=3, **options)
+        for _ in range(2)
+    )
+    if 'fast_head' in options:
+        own = build('detection', dict(bbox_head=head), num_modules=3)
+    got, expected = (outcome(m, memory_format) for m in (fast, by_mmdet(own)))
+    if not options:
+        assert torch.equal(got[0]['loss_cls'], expected[0]['loss_cls'])
+    assert_same(got, expected)
+
+
+CHANGES = dict(
+    allowed_border=lambda head: head.train_cfg.update(allowed_border=0),
+    decoded=lambda head: setattr(head, 'reg_decoded_bbox', True),
+    reduction=lambda head: setattr(head.loss_bbox, 'reduction', 'none'),
+    loss_weight=lambda head: setattr(head.loss_cls, 'loss_weight', 3.0),
+    threshold=lambda head: setattr(head.assigner, 'pos_iou_thr', 0.3),
+)
+
+
+@pytest.mark.parametrize('change', CHANGES)
+@pytest.mark.parametrize('num_modules', [1, 3])
+def test_what_a_hook_changes_in_the_head_has_its_effect(num_modules, change):
+    models = [build('detection', num_modules=num_modules) for _ in range(2)]
+    by_mmdet(models[1])
+    for model in models:
+        outcome(model)
+        model.zero_grad()
+    for model in models:
+        CHANGES[change](model.bbox_head)
+    assert_same(*map(outcome, models))
+
+
+def test_a_method_that_is_set_on_the_head_is_called():
+    model = build('detection', num_modules=2)
+    asked, get_targets = [], model.bbox_head.get_targets
+
+    def own(*args, **kwargs):
+        asked.append(args)
+        return get_targets(*args, **kwargs)
+
+    model.bbox_head.get_targets = own
+    bare_loss(model, data(model, 'detection'))
+    assert asked
+
+
+@pytest.mark.parametrize('order', [[1, 0], [0, 0], [0, 2]])
+def test_other_images_than_the_batch_s_are_assigned_by_mmdet(order):
+    head = build('detection').bbox_head
+    samples, sizes = random_batch(1)
+    some = [samples[i] for i in order]
+    expected = found_by(head, some, sizes)
+    with AnchorTargets(head, [head]).of_batch(samples):
+        got = found_by(head, some, sizes)
+    assert got[-1] == expected[-1]
+    for mine, theirs in zip(got[:-1], expected[:-1]):
+        assert all(map(torch.equal, mine, theirs))
 
 
 def test_a_step_sees_what_changed_in_its_batch():

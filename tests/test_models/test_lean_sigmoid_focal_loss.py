@@ -155,17 +155,21 @@ def saved_tensors(loss, *inputs, **kwargs):
 
 @pytest.mark.parametrize('weight', ['none', 'row', 'element'])
 @pytest.mark.parametrize('slice_size', [2**18, 8])
-def test_keeps_nothing_but_its_gradient(monkeypatch, weight, slice_size):
+def test_keeps_nothing_but_its_inputs(monkeypatch, weight, slice_size):
     monkeypatch.setattr(module, 'ELEMENTS', slice_size)
     pred, target, weight = make_inputs(weight)
     pred.requires_grad_()
+    inputs = {
+        x.untyped_storage().data_ptr()
+        for x in (pred, target, weight)
+        if x is not None
+    }
     loss = LeanSigmoidFocalLoss()
     saved = saved_tensors(loss, pred, target, weight, avg_factor=3.0)
-    assert pred.untyped_storage().data_ptr() not in saved
-    assert sum(x.nbytes for x in saved.values()) == pred.nbytes
+    assert saved.keys() == inputs
     upstream = saved_tensors(FocalLoss(), pred, target, weight, avg_factor=3.0)
-    own = sum(x.nbytes for x in upstream.values())
-    assert own >= 6 * pred.nbytes  # what there is to save
+    own = [x.nbytes for ptr, x in upstream.items() if ptr not in inputs]
+    assert sum(own) >= 5 * pred.nbytes  # what there is to save
 
 
 @pytest.mark.parametrize('weight', ['none', 'row', 'element'])
@@ -265,7 +269,7 @@ def test_operators():
     with CountOperators() as operators:
         LeanSigmoidFocalLoss()(pred, target, avg_factor=1.0).backward()
     slices = 1 + pred.numel() // module.ELEMENTS
-    assert operators.number < 18 * slices + 50
+    assert operators.number < 95 * slices
 
 
 def test_temporaries_are_bounded():

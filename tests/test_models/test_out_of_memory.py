@@ -41,7 +41,7 @@ def test_names_the_module_and_what_helps(error):
     text = _message(model, wrapper, error)
     assert text.startswith(str(error))
     assert 'local module 1 of 4, layer2.0 .. layer2.1.' in text
-    for key in ('chunk=1', 'checkpoint=[1]', 'partition', 'plan.py'):
+    for key in ('chunk=1', 'checkpoint=[1]', 'partition', 'localise.py'):
         assert key in text, key
 
 

@@ -12,7 +12,7 @@ from .sigmoid_focal_sum import sigmoid_focal_sum
 
 @MODELS.register_module()
 class LeanSigmoidFocalLoss(FocalLoss):
-    r"""Sigmoid focal loss that keeps its gradient only.
+    r"""Sigmoid focal loss that keeps the logits and labels only.
 
     .. math::
         FL(p_t) = -\alpha_t (1 - p_t)^\gamma \log(p_t)
@@ -21,7 +21,7 @@ class LeanSigmoidFocalLoss(FocalLoss):
     <https://arxiv.org/abs/1708.02002>`_. Loss and gradient are those of
     mmdet's ``FocalLoss``. Without mmcv's CUDA kernel that one keeps some ten
     tensors of the size of the logits for its backward, and with it the loss
-    of every element; this one keeps nothing but the gradient, see
+    of every element; this one keeps nothing but its inputs, see
     :func:`sigmoid_focal_sum`.
 
     Args:

@@ -136,10 +136,12 @@ class LocalDetection(LocalModel):
 
     @contextmanager
     def step_context(self, targets: List[Any]) -> Iterator[None]:
-        if self.anchor_targets is None:
+        found = self.anchor_targets
+        # A hook may have changed the head.
+        if found is None or why_no_targets(found.head):
             yield
             return
-        head = self.anchor_targets.head
+        head = found.head
         loss = dense_loss(head, self.anchor_targets, targets)
         fast = patch.object(
             head, 'loss', lambda x, samples: loss(x, slice(0, len(samples)))
@@ -150,10 +152,7 @@ class LocalDetection(LocalModel):
 
     def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:
         """The main loss, some images at a time from the neck on."""
-        head, targets = self.bbox_head, self.anchor_targets
-        if targets is not None and head is not targets.head:
-            targets = None  # a hook has replaced it
-        loss = dense_loss(head, targets, samples)
+        loss = dense_loss(self.bbox_head, self.anchor_targets, samples)
         neck = self.neck if self.with_neck else tuple
         outputs = zip(self.backbone(images), self.outputs_read)
         return ImageWise(
