@@ -89,8 +89,8 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
 
     mmdet's assignment of anchors to boxes needs values. Here its heads get
     targets of the shapes that they would have; what the assignment itself
-    holds for a moment is not seen. Checkpointing runs there too, and mmcv's kernels are those of
-    a GPU.
+    holds for a moment is not seen. Checkpointing runs there too, and mmcv's
+    kernels are those of a GPU.
 
     Args:
         model (nn.Module): The model, on the meta device.
