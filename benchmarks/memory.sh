@@ -21,9 +21,10 @@ measure() {  # name config images height width options -- arms
 }
 
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
-    bp cp stem+checkpoint+chunk fba fba+chunk \
-    fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 fba+stem+tuned \
-    fba+stem+tuned+update accum2
+    bp bp+fast cp stem+checkpoint+chunk fba fba+fast fba+chunk \
+    fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
+    fba+fast+stem+chunk+checkpoint2 fba+stem+tuned fba+stem+tuned+update \
+    accum2
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
         --shape 800 1344 --arms bp cp fba fba+stem+chunk+checkpoint2 \

@@ -144,9 +144,6 @@ def test_old_times_of_detection_say_what_is_wrong(render):
     rest = dict(date='2026-11-29'), dict(rows=[other])
     rest += (dict(rows=[dict(row, step_time_ratio=None)]),)
     assert not any(targets_note(dict(old, **change)) for change in rest)
-    for name in ('2x800x1344_cuda', '2x800x1344_cuda_amp'):
-        text = f'<!-- memory retinanet-r50_{name} -->old<!-- /memory -->'
-        assert targets_note(old) in render.render(text)
 
 
 def test_similarity_is_averaged_over_stages(render, tmp_path, monkeypatch):

@@ -12,23 +12,30 @@ from .common import RESULTS, ROOT, origin, targets_note
 def memory_table(name: str, arms: Optional[List[str]]) -> str:
     """Arms of one run of tools/analysis_tools/benchmark_memory.py."""
     result = json.loads((RESULTS / f'memory/{name}.json').read_text())
-    rows = [
-        '| arm | K | peak, GiB | peak / BP | FLOPs / BP | time / BP | '
-        'cuts after |',
-        '| --- | --- | --- | --- | --- | --- | --- |',
-    ]
+    counted = any('operators' in row for row in result['rows'])
+    names = ['arm', 'K', 'peak, GiB', 'peak / BP', 'FLOPs / BP']
+    names += ['operators', 'syncs'] * counted + ['time / BP', 'cuts after']
+    rows = [names, ['---'] * len(names)]
     for row in result['rows']:
         if arms and row['arm'] not in arms:
             continue
         time = row['step_time_ratio']
         ghost = '' if row['exact_bn'] else ' (ghost BN)'
-        rows.append(
-            f'| {row["arm"]}{ghost} | {row["num_modules"]} | '
-            f'{row["peak_bytes"] / 2**30:.2f} | {row["peak_ratio"]:.2f} | '
-            f'{row["flops_ratio"]:.2f} | '
-            f'{"not run" if time is None else f"{time:.2f}"} | '
-            f'{", ".join(row["cuts"]) if row["num_modules"] < 9 else "..."} |'
-        )
+        cells = [
+            f'{row["arm"]}{ghost}',
+            f'{row["num_modules"]}',
+            f'{row["peak_bytes"] / 2**30:.2f}',
+            f'{row["peak_ratio"]:.2f}',
+            f'{row["flops_ratio"]:.2f}',
+        ]
+        if counted:
+            cells += [f'{row["operators"]:,}', f'{row["syncs"]}']
+        cells += [
+            'not run' if time is None else f'{time:.2f}',
+            ', '.join(row['cuts']) if row['num_modules'] < 9 else '...',
+        ]
+        rows.append(cells)
+    rows = [f'| {" | ".join(cells)} |' for cells in rows]
     return '\n'.join([*rows, '', targets_note(result) + origin(result)])
 
 

@@ -53,6 +53,7 @@ class LocalModel:
 
     library = ''
     network_name = 'backbone'
+    remark = ''  # for the log
 
     def __init__(
         self,
@@ -116,6 +117,11 @@ class LocalModel:
         self.checkpointed = options.checkpointed(len(ranges))
         features = self.features(found)
         main, cuts = self.main_model(), [unit.name for unit in ends]
+        if options.fast_head and main.anchor_targets is None:
+            raise ValueError(
+                'local_learning.fast_head=True: this model has no dense head '
+                'with anchors: leave it out'
+            )
         self.outputs_read = main.outputs_read
         taps = options.taps
         if taps is None:

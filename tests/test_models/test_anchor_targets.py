@@ -460,3 +460,9 @@ def test_memory_of_many_boxes_is_bounded():
     with PeakTracker() as tracker:
         anchor_assignment.assign(head.assigner, anchors, boxes, real)
     assert tracker.peak < 9 * 4 * anchor_assignment.ELEMENTS
+
+
+@pytest.mark.parametrize('task', ['classification', 'super-resolution'])
+def test_fast_head_needs_a_head_with_anchors(task):
+    with pytest.raises(ValueError, match='fast_head=True.*leave it out'):
+        build(task, num_modules=2, fast_head=True)

@@ -80,7 +80,8 @@ def show(rows: List[Dict[str, Any]]) -> None:
     table = Table(box=None)
     table.add_column('arm', overflow='fold')
     names = ['K', 'peak', 'static', 'rest', 'peak / BP', 'rest / BP']
-    names += ['FLOPs / BP', 's / step', 'time / BP', 'exact BN']
+    names += ['FLOPs / BP', 'operators', 'syncs']
+    names += ['s / step', 'time / BP', 'exact BN']
     for name in names:
         table.add_column(name, justify='right')
     for row in rows:
@@ -94,6 +95,8 @@ def show(rows: List[Dict[str, Any]]) -> None:
             f'{row["peak_ratio"]:.3f}',
             f'{row["activation_ratio"]:.3f}',
             f'{row["flops_ratio"]:.2f}',
+            f'{row["operators"]:,}',
+            f'{row["syncs"]}',
             *(
                 '-' if row[key] is None else f'{row[key]:.{digits}f}'
                 for key, digits in (
@@ -103,7 +106,7 @@ def show(rows: List[Dict[str, Any]]) -> None:
             ),
             'yes' if row['exact_bn'] else 'no',
         )
-    console = Console(width=110)
+    console = Console(width=130)
     console.print(table)
     console.print('Memory in MiB.')
     for row in rows:

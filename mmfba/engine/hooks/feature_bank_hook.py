@@ -112,7 +112,7 @@ class FeatureBankHook(Hook):
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
             f'{model.learner.backward}, bank {model.learner.timing}:\n'
-            f'{_format(describe(model))}'
+            f'{_format(describe(model))}{model.remark}'
         )
 
     def after_train_iter(

@@ -103,6 +103,11 @@ class LocalDetection(LocalModel):
             raise ValueError(
                 f'local_learning.fast_head=True: {reason}: leave it out'
             )
+        if head is not None:
+            self.remark = (
+                "\nThe main head assigns targets by mmdet's own code, which "
+                f'waits for a GPU: {reason}.'
+            )
         return None
 
     def _head_config(self) -> Dict[str, Any]:
