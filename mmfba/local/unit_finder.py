@@ -126,15 +126,16 @@ def _blocks(
             return len(piece.parts) > 1 or piece.kind is not None
         return piece.kind is not None and kinds[piece.kind] > 1
 
-    def upsamples(piece: Piece) -> bool:
-        shape = piece.end.outputs[0].shape
-        return len(shape) == 4 and shape[-1] > probe.size[-1]
-
     return [
         i
         for i, (name, piece) in enumerate(zip(names, pieces))
-        if is_block(name, piece) and not upsamples(piece)
+        if is_block(name, piece) and not _upsamples(probe, piece)
     ]
+
+
+def _upsamples(probe: Probe, piece: Piece) -> bool:
+    shape = piece.end.outputs[0].shape
+    return len(shape) == 4 and shape[-1] > probe.size[-1]
 
 
 def _choose_cuttable(
@@ -144,11 +145,15 @@ def _choose_cuttable(
 
     Blocks, if nothing runs past them; if there are few such, blocks past
     which only skips run that can be detached; if there are few of these too,
-    any piece. The last block is the last module's.
+    any piece but those of a tail that restores an image. The last block is
+    the last module's.
     """
+    tail = pieces[blocks[-1] :] if blocks else []
+    restores = any(_upsamples(probe, piece) for piece in tail)
+    end = len(pieces) - (len(tail) if restores else 1)
     possible = [
         piece
-        for piece in pieces[:-1]
+        for piece in pieces[:end]
         if len(piece.end.outputs) == 1
         and all(probe.maker(node) for node in piece.skips)
     ]

@@ -334,3 +334,9 @@ def test_auxiliary_necks_that_do_not_suit_the_neck(neck, auxiliary, words):
     cfg = config('detection', partition=cuts, auxiliary=dict(neck=auxiliary))
     cfg.model.neck = neck
     assert re.search(words, _message(build_model, cfg))
+
+
+def test_more_modules_than_there_are_before_the_tail():
+    few = dict(generator=dict(num_blocks=2))
+    with pytest.raises(ValueError, match='expected an integer from 1 to 3'):
+        build('super-resolution', few, num_modules=4)
