@@ -129,6 +129,8 @@ def made_up(peak, modules):
     return Profile(
         peak_bytes=peak,
         static_bytes=peak // 2,
+        operators=0,
+        syncs=0,
         flops=0,
         timeline=ramp + ramp[::-1],
         tags=[(start, str(i)) for i, start in enumerate(starts)],
