@@ -34,8 +34,8 @@ fi
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \
-        bp checkpoint checkpoint+chunk accum16 fba fba+chunk fba+tuned \
-        fba+width25+chunk fba+width25+tuned fba+k16+chunk \
+        bp checkpoint checkpoint+chunk accum16 fba fba+chunk fba+chunk4 \
+        fba+tuned fba+width25+chunk fba+width25+tuned fba+k16+chunk \
         fba+k16+width25+chunk
 done
 for depth in 34 50 101 152; do
