@@ -13,9 +13,9 @@ from .anchor_targets import AnchorTargets
 from .anchor_targets import why_not as why_no_targets
 from .canvas import Canvas
 from .image_wise import ImageWiseHeadLoss, definer
-from .losses.sigmoid_focal_sum import sigmoid_focal_sum
 from .normalisers import EPS
 from .point_loss import PointLoss, is_point_head
+from .sigmoid_focal_sum import sigmoid_focal_sum
 
 FOCAL = ('FocalLoss', 'mmfba.LeanSigmoidFocalLoss')
 

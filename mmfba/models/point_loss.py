@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mmfba.type_name import type_name
 
 from .anchor_assignment import ELEMENTS, padded
-from .losses.sigmoid_focal_sum import sigmoid_focal_sum
 from .normalisers import EPS
+from .sigmoid_focal_sum import sigmoid_focal_sum
 
 LOSSES = dict(
     loss_cls='mmfba.LeanSigmoidFocalLoss',

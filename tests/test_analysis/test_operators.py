@@ -61,7 +61,7 @@ def test_operators_of_a_step():
     rows, _ = benchmark(load(), arms, 2, SHAPE)
     bp, fba, fast, lean = rows
     plain = 2921  # bp before targets were assigned for all images at once
-    assert fba['operators'] <= 1.0 * plain
+    assert fba['operators'] <= 1.1 * plain
     assert lean['operators'] <= 1.35 * plain
     assert fba['operators'] <= 1.5 * bp['operators']
     assert bp['syncs'] <= 5 and fba['syncs'] <= 5

@@ -10,7 +10,7 @@ from mmfba.local.memory import PeakTracker
 from mmfba.models.losses import LeanSigmoidFocalLoss
 from mmfba.registry import MODELS
 
-module = import_module('mmfba.models.losses.sigmoid_focal_sum')
+module = import_module('mmfba.models.sigmoid_focal_sum')
 NUM, CLASSES = 23, 4
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmfba.registry import MODELS
 
-from .sigmoid_focal_sum import sigmoid_focal_sum
+from ..sigmoid_focal_sum import sigmoid_focal_sum
 
 
 @MODELS.register_module()
