@@ -94,8 +94,8 @@ def _check_all_installed(name: str, stands_for: str) -> None:
     if missing:
         raise ImportError(
             f"type='mmfba.{name}' needs a library with a model {stands_for}, "
-            f'and {" and ".join(missing)} are not installed: pip install the '
-            'one that has it'
+            f'and {" and ".join(missing)} are not installed: pip install '
+            f'{" or ".join(missing)}'
         )
 
 

@@ -61,7 +61,7 @@ def _reason(name, library, missing):
     if name == 'LocalSingleStageDetector':  # it could be of either
         return (
             'needs a library with a model SingleStageDetector, and '
-            f'{" and ".join(missing)} are not installed: pip install the one '
-            'that has it'
+            f'{" and ".join(missing)} are not installed: pip install '
+            f'{" or ".join(missing)}'
         )
     return f'needs {library}, which is not installed: pip install {library}'
