@@ -26,9 +26,11 @@ def meta_kernels(model: nn.Module) -> Iterator[None]:
         for part in model.modules():
             if definer(part, 'forward') == 'FocalLoss':
                 forward = partial(_forward, part)
-                stack.enter_context(_patched(part, 'forward', forward))
+                stack.enter_context(patch.object(part, 'forward', forward))
                 module = import_module('mmcv.ops.focal_loss')
-                stack.enter_context(_patched(module, 'ext_module', KERNELS))
+                stack.enter_context(
+                    patch.object(module, 'ext_module', KERNELS)
+                )
         yield
 
 
@@ -39,7 +41,6 @@ def nothing(*args: Any, **kwargs: Any) -> None:
 KERNELS = SimpleNamespace(
     sigmoid_focal_loss_forward=nothing, sigmoid_focal_loss_backward=nothing
 )
-_patched = patch.object
 
 
 def _forward(

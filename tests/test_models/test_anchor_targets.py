@@ -223,9 +223,15 @@ CHANGES = dict(
 
 
 @pytest.mark.parametrize('change', CHANGES)
+@pytest.mark.parametrize('fast_head', [False, True])
 @pytest.mark.parametrize('num_modules', [1, 3])
-def test_what_a_hook_changes_in_the_head_has_its_effect(num_modules, change):
-    models = [build('detection', num_modules=num_modules) for _ in range(2)]
+def test_what_a_hook_changes_in_the_head_has_its_effect(
+    num_modules, fast_head, change
+):
+    models = [
+        build('detection', num_modules=num_modules, fast_head=fast)
+        for fast in (fast_head, False)
+    ]
     by_mmdet(models[1])
     for model in models:
         outcome(model)

@@ -31,18 +31,14 @@ class LeanSigmoidFocalLoss(FocalLoss):
         alpha (float): Defaults to 0.25.
         reduction (str): ``'mean'`` or ``'sum'``. Defaults to ``'mean'``.
         loss_weight (float): Defaults to 1.0.
-        overwrite (bool): Whether the gradient takes the place of the logits,
-            which saves a tensor of their size where the caller does not read
-            them any more. Defaults to False.
 
     Raises:
         ValueError: If the reduction is none of these, the targets are not
             class indices, or probabilities are given instead of logits.
     """
 
-    def __init__(self, *args, overwrite: bool = False, **kwargs) -> None:
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.overwrite = overwrite
         if self.activated:
             raise ValueError(
                 'LeanSigmoidFocalLoss: activated=True: it takes logits; use '
@@ -87,12 +83,7 @@ class LeanSigmoidFocalLoss(FocalLoss):
             each = weight.numel() == pred.numel()
             weight = weight.view(len(pred), pred.shape[1] if each else 1, 1)
         total = sigmoid_focal_sum(
-            pred[..., None],
-            target[:, None],
-            weight,
-            self.gamma,
-            self.alpha,
-            self.overwrite,
+            pred[..., None], target[:, None], weight, self.gamma, self.alpha
         )
         if reduction == 'mean':
             eps = torch.finfo(torch.float32).eps

@@ -105,8 +105,8 @@ class LocalDetection(LocalModel):
             )
         if head is not None:
             self.remark = (
-                "\nThe main head assigns targets by mmdet's own code, which "
-                f'waits for a GPU: {reason}.'
+                "\nThe main head's targets are assigned by mmdet's own code, "
+                f'in which Python waits for a GPU: {reason}.'
             )
         return None
 
@@ -147,13 +147,16 @@ class LocalDetection(LocalModel):
             yield
             return
         head = found.head
-        loss = dense_loss(head, self.anchor_targets, targets)
-        fast = patch.object(
-            head, 'loss', lambda x, samples: loss(x, slice(0, len(samples)))
-        )
-        with self.anchor_targets.of_batch(targets):
-            with fast if self.options.fast_head else nullcontext():
-                yield
+        loss = dense_loss(head, found, targets)
+        fast = nullcontext()
+        if self.options.fast_head and not why_not(head):
+            fast = patch.object(
+                head,
+                'loss',
+                lambda x, samples: loss(x, slice(0, len(samples))),
+            )
+        with found.of_batch(targets), fast:
+            yield
 
     def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:
         """The main loss, some images at a time from the neck on."""

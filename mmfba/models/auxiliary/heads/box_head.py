@@ -67,11 +67,7 @@ def BoxHead(
             regress_ranges=list(zip(ends[:-1], ends[1:])),
             norm_cfg=dict(type='GN', num_groups=groups),
             norm_on_bbox=True,
-            loss_cls=dict(
-                type='mmfba.LeanSigmoidFocalLoss',
-                use_sigmoid=True,
-                overwrite=True,  # of a copy that FCOSHead makes for it
-            ),
+            loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss', use_sigmoid=True),
             loss_bbox=dict(type='GIoULoss'),
         )
     )
