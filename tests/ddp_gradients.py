@@ -145,6 +145,24 @@ def gradients_travel_while_the_next_module_runs(rank):
         assert on_way[0] == 0 < on_way[1] < on_way[2], on_way
 
 
+def gradients_travel_while_the_final_backward_runs(rank):
+    """All of them have started when it ends, also where nothing is cut."""
+    for task in TASKS:
+        for num_modules in (1, 3):
+            model = build(task, num_modules=num_modules)
+            ddp = LocalDistributedDataParallel(model, bucket_cap_mb=SMALL)
+            started = []
+
+            def look(ddp=ddp, started=started, plain=ddp._at_end_of_backward):
+                started.append(set(ddp.reduction.started))
+                plain()
+
+            ddp._at_end_of_backward = look
+            ddp.train_step(raw_data(task, seed=rank), make_wrapper(model))
+            trained = {p for p in model.parameters() if p.requires_grad}
+            assert started == [trained], (task, num_modules)
+
+
 @MODELS.register_module()
 class AcrossProcessesBN(torch.nn.BatchNorm2d):
     """SyncBatchNorm's training forward, which needs a GPU, for the CPU."""

@@ -21,6 +21,7 @@ from local_models import TASKS, bare_loss, build, data, gradients, raw_data
 from mmengine.hooks import EMAHook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from tiny_runner import make_runner
+from torch.utils.checkpoint import checkpoint
 
 from mmfba.engine.model_wrappers import LocalDistributedDataParallel
 from mmfba.engine.optim_wrappers import AmpLocalLearningOptimWrapper
@@ -208,6 +209,32 @@ def a_parameter_without_gradient_is_an_error_that_names_it(rank):
             raw_data('classification'),
             make_wrapper(model),
         )
+
+
+def a_gradient_that_grows_under_way_is_an_error_that_names_it(rank):
+    """As with a backward inside the backward, of parts with one weight."""
+    model = build('classification', num_modules=3)
+    layer = model.head.fc
+
+    def twice(module, args, output):
+        other = checkpoint(module.forward, *args, use_reentrant=True)
+        return output + other
+
+    layer.register_forward_hook(twice)
+    ddp = LocalDistributedDataParallel(model, bucket_cap_mb=0)
+    _raises(
+        'head.fc.weight',
+        ddp.train_step,
+        raw_data('classification'),
+        make_wrapper(model),
+    )
+
+
+def the_sync_norm_of_mmcv_can_be_cut(rank):
+    """Its forward needs a GPU; its process group cannot be copied."""
+    norm = dict(backbone=dict(norm_cfg=dict(type='MMSyncBN')))
+    model = build('classification', norm, num_modules=3)
+    assert len(model.ranges) == 3
 
 
 def _raises(words, function, *args):

@@ -13,8 +13,8 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import OPTIMIZERS
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmfba.local.statistics import is_batch_norm
 from mmfba.models.build_model import build_model
 
 from .step_profile import StepProfile, profile_step
@@ -62,8 +62,7 @@ class ArmRun:
             for start in range(0, batch_size, size)
         ]
         self.trains_bn = any(
-            isinstance(m, _BatchNorm) and m.training
-            for m in self.model.modules()
+            is_batch_norm(m) and m.training for m in self.model.modules()
         )
         self.ghost_bn = counts > 1 and self.trains_bn
 

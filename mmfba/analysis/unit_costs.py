@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 """What each unit of a backbone costs in training, on the meta device."""
 
-import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local import Unit
 from mmfba.local.call import tensors_of
+from mmfba.local.copies import copy_module
 from mmfba.local.memory import PeakTracker
 from mmfba.models import LocalLearningOptions
 
@@ -106,7 +106,7 @@ def measure_units(
     Returns:
         UnitCosts: Bytes are rounded to 512 per storage.
     """
-    twin = copy.deepcopy(model).to('meta').train()
+    twin = copy_module(model).to('meta').train()
     twin.local_aux = None
     plain = list(twin.parameters()) + list(twin.buffers())
     anatomy = twin.anatomy

@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 """One forward of a network, recorded: what each module left to the rest."""
 
-import copy
 from collections import Counter
 from contextlib import ExitStack
 from typing import Any, Container, List, Optional, Sequence, Set, Tuple
@@ -11,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .call import Call, pairs_in, tensors_of
+from .copies import copy_module
 from .isolation import graph_of
+from .statistics import is_batch_norm
 
 
 class Probe:
@@ -159,7 +160,7 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     dtype = next(network.parameters()).dtype
     errors = []
     for device in ('meta', 'cpu'):
-        twin = _on(device, copy.deepcopy(network))
+        twin = _on(device, copy_module(network))
         _make_trainable(twin)
         # Some networks fold pixels into channels before their first conv.
         for channel in dict.fromkeys((*channels, 3)):
@@ -208,7 +209,7 @@ def _make_trainable(network: nn.Module) -> None:
     for module in network.modules():
         if getattr(module, 'with_cp', False):
             module.with_cp = False
-        if isinstance(module, _BatchNorm):
+        if is_batch_norm(module):
             module.__class__ = _Scales
     for parameter in network.parameters():
         parameter.requires_grad_(True)

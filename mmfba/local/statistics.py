@@ -6,6 +6,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def is_batch_norm(module: nn.Module) -> bool:
+    """Whether a module normalises over the batch. mmcv's ``SyncBatchNorm`` is
+    none of torch's classes."""
+    name = type(module).__name__
+    return isinstance(module, _BatchNorm) or name == 'SyncBatchNorm'
+
+
 @contextmanager
 def frozen_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Let a forward of modules leave no trace in running statistics.
@@ -17,7 +24,7 @@ def frozen_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
         (buffer, buffer.clone())
         for module in modules
         for norm in module.modules()
-        if isinstance(norm, _BatchNorm) and norm.training
+        if is_batch_norm(norm) and norm.training
         for buffer in norm.buffers()
     ]
     try:

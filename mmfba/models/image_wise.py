@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmfba.local.losses import weigh_losses
+from mmfba.local.statistics import is_batch_norm
 from mmfba.type_name import type_name
 
 from .normalisers import NORMALISERS, Normaliser
@@ -156,7 +156,7 @@ def check_no_batch_norm(part: nn.Module) -> None:
         ValueError: It names the module.
     """
     for name, module in part.named_modules():
-        if isinstance(module, _BatchNorm):
+        if is_batch_norm(module):
             _refuse(
                 f'{type(part).__name__}.{name} normalises over the batch; '
                 "norm_cfg=dict(type='GN', num_groups=32) does not"

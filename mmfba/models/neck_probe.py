@@ -1,7 +1,6 @@
 # Copyright (c) mmfba authors.
 """What necks and heads take and return, found by runs without data."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmfba.local import FeatureSpec
+from mmfba.local.copies import copy_module
 from mmfba.local.isolation import graph_leaves
 from mmfba.type_name import type_name
 
@@ -122,7 +122,7 @@ def _run_anywhere(
 def _run(
     module: nn.Module, shapes: Sequence[Optional[Shape]], device: str
 ) -> Tuple[List[Optional[Tensor]], List[Tensor]]:
-    twin = copy.deepcopy(module).to_empty(device=device)
+    twin = copy_module(module).to_empty(device=device)
     twin.eval()  # or batch normalisation would move its statistics
     for tensor in (*twin.parameters(), *twin.buffers()):
         tensor.detach().zero_()

@@ -24,6 +24,7 @@ def test_in_two_processes(tmp_path):
         ddp_gradients.gradients_are_the_mean_of_the_ranks_own,
         ddp_gradients.gradients_with_other_options,
         ddp_gradients.gradients_travel_while_the_next_module_runs,
+        ddp_gradients.gradients_travel_while_the_final_backward_runs,
         ddp_gradients.gradients_equal_those_of_one_process_on_the_whole_batch,
         ddp_steps.accumulation_and_clipping,
         ddp_steps.update_by_module_gives_the_same_weights,
@@ -32,6 +33,8 @@ def test_in_two_processes(tmp_path):
         ddp_steps.a_plain_loop_and_no_sync,
         ddp_steps.a_step_after_one_that_was_broken_off,
         ddp_steps.a_parameter_without_gradient_is_an_error_that_names_it,
+        ddp_steps.a_gradient_that_grows_under_way_is_an_error_that_names_it,
+        ddp_steps.the_sync_norm_of_mmcv_can_be_cut,
         ddp_gradients.the_wrapper_of_mmengine_works_too,
         ddp_steps.mixed_precision,
         functools.partial(

@@ -53,6 +53,27 @@ def test_leaves_no_trace_after_an_exception():
         assert torch.equal(backbone.state_dict()[name], value), name
 
 
+class SyncBatchNorm(nn.Module):
+    """As mmcv's: none of torch's classes, known by its name."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.register_buffer('running_mean', torch.zeros(channels))
+
+    def forward(self, x):
+        self.running_mean += x.detach().mean((0, 2, 3))
+        return self.norm(x)
+
+
+def test_norm_of_mmcv_leaves_no_trace():
+    backbone = Backbone().double()
+    backbone.a[1] = SyncBatchNorm(4).double()
+    with torch.no_grad(), frozen_statistics([backbone]):
+        run(backbone, INPUTS)
+    assert not backbone.a[1].running_mean.any()
+
+
 def test_norm_without_running_statistics():
     backbone = Backbone().double()
     backbone.a[1] = nn.BatchNorm2d(4, track_running_stats=False).double()

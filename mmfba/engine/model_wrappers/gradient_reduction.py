@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
 from collections import deque
+from contextlib import ExitStack
 from typing import Any, Deque, Dict, Iterator, List, Sequence, Set, Tuple
 
 import torch
@@ -10,7 +11,10 @@ Parameters = List[nn.Parameter]
 
 
 class GradientReduction:
-    """Averages gradients over all processes while the next module runs.
+    """Averages gradients over all processes while other work goes on.
+
+    Those of a local module that is done travel while the next one runs, those
+    of a backward that runs as soon as it has made them.
 
     Gradients travel in flat buckets. From :meth:`start` to :meth:`finish`
     ``grad`` is None, so that nothing can add to a gradient under way; then it
@@ -23,6 +27,8 @@ class GradientReduction:
     Attributes:
         unreached (list[nn.Parameter]): Those without a gradient on any
             process, which keep none.
+        late (list[nn.Parameter]): Those whose gradient went on to grow when
+            it was under way already, so that the average lacks a part.
 
     Args:
         bucket_bytes (int): Gradients are put together up to this size.
@@ -32,15 +38,50 @@ class GradientReduction:
         self.bucket_bytes = bucket_bytes
         self.started: Set[nn.Parameter] = set()
         self.unreached: Parameters = []
+        self.late: Parameters = []
         self._missing: Set[nn.Parameter] = set()
         self._pending: Deque[List[Tuple[dist.Work, Parameters, Tensor]]] = (
             deque()
         )
+        self._watched: Deque[Parameters] = deque()
+        self._hooks = ExitStack()
 
     def start(self, parameters: Sequence[nn.Parameter]) -> None:
         """Begin to average the gradients of one local module."""
         buckets = list(_buckets(parameters, self.bucket_bytes))
         self._pending.append([self._start(bucket) for bucket in buckets])
+
+    def watch(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Average gradients while the backward that is to come makes them.
+
+        The buckets are fixed, last parameters first, and start in this order,
+        whatever the order in which a process' backward fills them.
+        """
+        self._watched.extend(_buckets(parameters[::-1], self.bucket_bytes))
+        left = {p: bucket for bucket in self._watched for p in bucket}
+        lacking = {id(bucket): len(bucket) for bucket in self._watched}
+
+        def ready(parameter: nn.Parameter) -> None:
+            bucket = left.pop(parameter, None)
+            if bucket is None:
+                if parameter in self.started:
+                    self.late.append(parameter)
+                return
+            lacking[id(bucket)] -= 1
+            while self._watched and not lacking[id(self._watched[0])]:
+                self._start_next()
+
+        for p in parameters:
+            hook = p.register_post_accumulate_grad_hook(ready)
+            self._hooks.callback(hook.remove)
+
+    def start_watched(self) -> None:
+        """Begin to average what the backward has not filled by its end."""
+        while self._watched:
+            self._start_next()
+
+    def _start_next(self) -> None:
+        self._pending.append([self._start(self._watched.popleft())])
 
     def _start(
         self, bucket: Parameters
@@ -78,8 +119,11 @@ class GradientReduction:
         """Forget a step that was broken off."""
         for work, _, _ in sum(self._pending, []):
             work.wait()
+        self._hooks.close()
+        self._watched.clear()
         self._pending.clear()
         self.started.clear()
+        self.late.clear()
         self.unreached.clear()
         self._missing.clear()
 

@@ -21,8 +21,8 @@ class LocalDistributedDataParallel(nn.Module):
     """Data parallel training of a local model in several processes.
 
     The gradients of a local module are averaged over all processes while the
-    next module runs, those of the last one, and whatever else is trained, at
-    the end of the final backward. Each is averaged once.
+    next module runs, those of the last one, and of whatever else is trained,
+    while the final backward makes them. Each is averaged once.
     (:class:`torch.nn.parallel.DistributedDataParallel` starts with the final
     backward, when local backwards are long over.)
 
@@ -75,6 +75,9 @@ class LocalDistributedDataParallel(nn.Module):
         self._backward_ends = False
         with self.module.learner.lend_reduction(self.reduction.start):
             outputs = self._with_graph(self.module(*args, **kwargs))
+        started = self.reduction.started
+        trained = (p for p in self.module.parameters() if p.requires_grad)
+        self.reduction.watch([p for p in trained if p not in started])
         for tensor in tensors_in(outputs):
             if tensor.requires_grad:
                 tensor.register_hook(self._during_backward)
@@ -123,19 +126,27 @@ class LocalDistributedDataParallel(nn.Module):
 
     def _reduce_the_rest(self) -> None:
         self._backward_ends = False
-        started = self.reduction.started
-        trained = (p for p in self.module.parameters() if p.requires_grad)
-        self.reduction.start([p for p in trained if p not in started])
+        self.reduction.start_watched()
         self.reduction.finish()
-        unreached = set(self.reduction.unreached)
+        unreached = self._names(self.reduction.unreached)
+        late = self._names(self.reduction.late)
         self.reduction.clear()
         if unreached:  # on all processes, which all end here
-            names = [
-                n for n, p in self.module.named_parameters() if p in unreached
-            ]
             raise RuntimeError(
-                f'No loss reaches the parameters {names} on any process, so '
-                'that there is no gradient to be averaged: freeze them '
+                f'No loss reaches the parameters {unreached} on any process, '
+                'so that there is no gradient to be averaged: freeze them '
                 "(requires_grad=False), or use model_wrapper_cfg=dict(type='"
                 "MMDistributedDataParallel', find_unused_parameters=True)"
             )
+        if late:
+            raise RuntimeError(
+                f'The gradients of the parameters {late} came in parts, the '
+                'last when the average was under way: leave out with_cp=True, '
+                'or what else runs a backward inside the backward (use '
+                'local_learning.checkpoint)'
+            )
+
+    def _names(self, parameters: List[nn.Parameter]) -> List[str]:
+        chosen = set(parameters)
+        named = self.module.named_parameters()
+        return [name for name, p in named if p in chosen]

@@ -1,5 +1,4 @@
 # Copyright (c) mmfba authors.
-import copy
 from dataclasses import replace
 from typing import Any, Dict, Tuple
 
@@ -7,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmfba.local import FeatureBank, ImageWise
+from mmfba.local.copies import copy_module
 from mmfba.registry import MODELS
 
 from ..blocks import forward_blocks
@@ -76,8 +76,8 @@ class MANAuxiliary(AuxiliaryNetwork):
         block = spec.main.blocks[following]
         # In a tuple it is no submodule: it stays the main model's.
         self._next = (block,)
-        self.learned = copy.deepcopy(block)
-        self.average = copy.deepcopy(block).requires_grad_(False)
+        self.learned = copy_module(block)
+        self.average = copy_module(block).requires_grad_(False)
         self.scale = nn.Parameter(torch.ones(())) if learn_scale else None
         readable = spec.readable
         if spec.cut.name in spec.main.outputs_read:

@@ -3,8 +3,8 @@ from functools import partial
 from typing import Callable
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmfba.local.statistics import is_batch_norm
 from mmfba.type_name import qualified_name
 
 StageMaker = Callable[..., nn.Module]
@@ -93,7 +93,7 @@ def _light_stages(network: nn.Module) -> StageMaker:
     """Depthwise and pointwise convs, normalised as the network is: over the
     batch, over each image, or not at all."""
     kinds = {type(module) for module in network.modules()}
-    if any(issubclass(kind, _BatchNorm) for kind in kinds):
+    if any(is_batch_norm(module) for module in network.modules()):
         return partial(_light_stage, nn.BatchNorm2d)
     if any(issubclass(k, (nn.LayerNorm, nn.GroupNorm)) for k in kinds):
         return partial(_light_stage, partial(nn.GroupNorm, 1))
