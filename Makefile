@@ -13,7 +13,7 @@ help:
 	@echo 'make demo       train and compare a detector by FBA and by BP'
 	@echo 'make test       run the tests except the slow ones (PYTEST_ARGS=...)'
 	@echo 'make test-slow  run the slow tests'
-	@echo 'make lint       check style and spelling'
+	@echo 'make lint       check style, spelling and the Dockerfile'
 	@echo 'make env        only set up .venv'
 	@echo 'make clean      remove caches and build leftovers, but not .venv'
 
@@ -34,6 +34,7 @@ lint: env
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
+	.venv/bin/hadolint Dockerfile
 
 clean:
 	rm -rf build dist .hypothesis .pytest_cache .ruff_cache

@@ -25,6 +25,15 @@ def parse_requirements(name):
     return [line for line in lines if line]
 
 
+def library_extras():
+    """Extras that install a library and what it runs on, by its name."""
+    found = {
+        re.match(r'\w+', x)[0]: x for x in parse_requirements('mminstall')
+    }
+    base = [found.pop('mmengine'), found.pop('mmcv')]
+    return {name: [*base, requirement] for name, requirement in found.items()}
+
+
 def add_mim_extension(package_dir, link=False):
     """Put what ``mim`` looks for into ``<package_dir>/.mim``.
 
@@ -102,9 +111,11 @@ if __name__ == '__main__':
         ],
         packages=find_packages(include=('mmfba', 'mmfba.*')),
         include_package_data=True,
+        package_data={'mmfba': ['py.typed']},
         install_requires=parse_requirements('runtime'),
         extras_require={
-            'all': parse_requirements('runtime') + parse_requirements('tests'),
+            **library_extras(),
+            'all': parse_requirements('mminstall'),
             'mim': parse_requirements('mminstall'),
             'tests': parse_requirements('tests'),
         },

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from tiny_configs import CLASSIFICATION, localised
 
 import mmfba
 
@@ -74,6 +75,13 @@ def test_install_requires_moves_no_version():
         assert all(spec.operator == '>=' for spec in req.specifier), req
 
 
+@pytest.mark.parametrize('library', ['mmdet', 'mmpretrain', 'mmagic'])
+def test_each_library_is_an_extra(library):
+    extra = load_setup().library_extras()[library]
+    names = [Requirement(line).name for line in extra]
+    assert names == ['mmengine', 'mmcv', library]
+
+
 @pytest.mark.parametrize('name', ['runtime', 'mminstall', 'tests'])
 def test_lock_satisfies_ranges(name):
     locked = locked_versions()
@@ -106,6 +114,7 @@ def test_wheel_carries_mim_extension(checkout):
     assert 'mmfba/.mim/tools/train.py' in sources
     mim = {name for name in names if name.startswith('mmfba/.mim/')}
     assert mim == sources | {'mmfba/.mim/model-index.yml'}
+    assert 'mmfba/py.typed' in names
     assert not [x for x in names if x.startswith(('tests', 'tools'))]
     assert link.is_symlink()  # later edits still reach an editable install
 
@@ -130,6 +139,42 @@ def test_installed_mmfba_has_mim_extension():
     mim = Path(mmfba.__file__).parent / '.mim'
     assert (mim / 'tools' / 'train.py').is_file()
     assert list((mim / 'configs').rglob('*.py'))
+
+
+@pytest.mark.slow
+def test_mim_trains_tests_and_runs(checkout, tmp_path_factory):
+    """With a wheel and openmim beside the libraries that are here."""
+    site, work = (tmp_path_factory.mktemp(name) for name in ('site', 'work'))
+    # What else openmim asks for would move the versions here.
+    mim = ['openmim', 'tabulate', 'colorama']
+    pip = [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps']
+    pip += ['--target', str(site)]
+    if subprocess.run([*pip, *mim]).returncode:
+        pytest.skip('openmim cannot be downloaded here')
+    subprocess.run([*pip, '--no-build-isolation', str(checkout)], check=True)
+    path = os.pathsep.join([str(site), str(ROOT / 'tests')])
+    (work / 'plain.py').write_text(CLASSIFICATION)
+    (work / 'local.py').write_text(localised('classification', 'plain.py'))
+
+    def run(line):
+        done = subprocess.run(
+            [sys.executable, '-m', 'mim', *line.split()],
+            cwd=work,
+            env=dict(os.environ, PYTHONPATH=path, CUDA_VISIBLE_DEVICES=''),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        assert str(site / 'mmfba/.mim/tools') in done.stdout
+        return done.stdout
+
+    run('train mmfba local.py')
+    weights = work / 'work_dirs/local/epoch_1.pth'
+    assert weights.is_file()
+    out = run(f'test mmfba local.py --checkpoint {weights}')
+    assert 'accuracy/top1' in out
+    assert 'usage: ' in run('run mmfba localise --help')
 
 
 def test_model_index_names_existing_files():

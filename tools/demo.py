@@ -1,10 +1,10 @@
 # Copyright (c) mmfba authors.
 """Train a small detector by BP and by FBA, and compare.
 
-Writes the digit scenes, trains and tests both arms with tools/train.py and
-tools/test.py, traces the memory of one training step of each, and leaves in
-work_dirs/demo: results.json, memory.png and detections.png. A run that was
-broken off continues where it was.
+Writes the digit scenes, trains and tests both arms side by side with
+tools/train.py and tools/test.py, traces the memory of one training step of
+each, and leaves in work_dirs/demo: results.json, memory.png and
+detections.png. A run that was broken off continues where it was.
 """
 
 import argparse
@@ -44,20 +44,28 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
     parser.add_argument('--out', help='a second place for results.json')
     parser.add_argument('--note', help='a remark to keep with the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        help='settings of both trainings, in the form key=value',
+    )
     args = parser.parse_args()
     from mmfba.analysis.detections import plot_detections
     from mmfba.analysis.environment import describe_environment
     from mmfba.analysis.plots import plot_timelines
-    from mmfba.analysis.train_and_test import run_script, train_and_test
+    from mmfba.analysis.side_by_side import train_side_by_side
+    from mmfba.analysis.train_and_test import run_script
 
     os.chdir(ROOT)
     work_dir = args.work_dir
     run_script('tools/dataset_converters/digit_scenes.py')
 
-    runs = {
-        arm: train_and_test(config, work_dir / Path(config).parent.name)
-        for arm, config in ARMS.items()
-    }
+    print(
+        f'\nBoth arms train at a time, with one thread each; what they print '
+        f'is in {work_dir}/*/output.txt'
+    )
+    runs = train_side_by_side(ARMS, work_dir, args.cfg_options)
     profiles = profile_arms()
     rows = [make_row(a, runs[a], profiles[a], profiles['BP']) for a in ARMS]
     results = dict(

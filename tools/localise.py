@@ -6,12 +6,13 @@ Nothing but shapes is run: it needs no GPU, no data and no weights.
 """
 
 import argparse
+import copy
 import logging
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from rich.console import Console
-from rich.table import Table
 
 from mmfba.engine.command_line import add_config_options, load_config
 
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
     from mmfba.analysis.way import Way
 
 GIB = 2**30
-NOTE = (
-    'Peaks are those of tensors; CUDA itself takes some hundred MiB more. '
-    'Time, an estimate for a\nGPU of 8 to 12 GB, and FLOPs are ratios to '
-    'plain training.'
-)
-NEARLY = (
-    'nearly: each part of a batch is divided by the number of its own '
-    'objects, as on several GPUs.'
-)
 
 
 def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
@@ -63,6 +55,26 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help="the network's input in pixels. Defaults to the largest that "
         'the training pipeline gives',
     )
+    parser.add_argument(
+        '--from-scratch',
+        action='store_true',
+        help='train from random weights, with nothing frozen. By default '
+        'training starts as the config says',
+    )
+    parser.add_argument(
+        '--measure',
+        type=int,
+        metavar='N',
+        help='run the first rows that should fit for N steps on the GPU, and '
+        'say what they really need',
+    )
+    parser.add_argument(
+        '--plot',
+        type=Path,
+        metavar='FILE.png',
+        help='draw the memory of plain training and of the way that is '
+        'recommended or chosen',
+    )
     add_config_options(parser)
     return parser.parse_args(argv)
 
@@ -75,33 +87,45 @@ def main(argv: Optional[List[str]] = None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
+    warnings.simplefilter('ignore')  # of libraries, about each other
+    from mmfba.analysis.measured_ways import check_gpu, measure_ways
     from mmfba.analysis.memory_budget import read_budget
     from mmfba.analysis.way import recommend
     from mmfba.analysis.ways import Ways
+    from mmfba.analysis.ways_report import verdict, ways_table
     from mmfba.engine.user_errors import one_line_errors
 
     logging.disable(logging.WARNING)
     console = Console(width=100, highlight=False, markup=False)
     with one_line_errors():
+        if args.measure is not None:
+            check_gpu(args.measure)
         budget = read_budget(args.budget)
         cfg = load_config(args)
         batch, shape = read_step(console, cfg, args)
+        scratch = read_start(console, cfg, args.from_scratch)
         with Console(stderr=True).status('reading the model') as status:
-            search = Ways(
-                cfg,
-                batch,
-                shape,
-                budget,
-                lambda words: status.update(f'measuring: {words}'),
-            )
+
+            def watch(words: str) -> None:
+                status.update(f'measuring: {words}')
+
+            search = Ways(cfg, batch, shape, budget, watch)
             ways = search.find()
+            if args.measure:
+                step = (search.images, shape, budget, args.measure)
+                measure_ways(ways, cfg, *step, watch)
         best = recommend(ways, budget)
-        show(console, ways, best, budget)
-        for note in search.notes:
-            console.print(f'- {note}', soft_wrap=True)
+        table, notes = ways_table(ways, best, budget)
+        console.print(table)
+        # What follows a semicolon is for who wrote the option in a config.
+        for note in [*notes, *(f'- {x.split(";")[0]}' for x in search.notes)]:
+            console.print(note, soft_wrap=True)
         console.print(verdict(ways, best, budget), soft_wrap=True)
+        way = choose(args, ways, best)
+        if args.plot:
+            plot(args, ways, way)
         if args.out:
-            write(args, cfg, ways, best, (batch, shape))
+            write(args, cfg, ways, way, (batch, shape), scratch)
             console.print(
                 f'wrote {args.out}; train it with: python tools/train.py '
                 f'{args.out}',
@@ -128,90 +152,89 @@ def read_step(console: Console, cfg: 'Config', args: argparse.Namespace):
         f'{source})',
         soft_wrap=True,
     )
-    backbone = cfg.model.get('backbone') or {}
-    keys = ('init_cfg', 'frozen_stages', 'norm_eval')
-    kept = [f'{key}={backbone[key]}' for key in keys if backbone.get(key)]
-    if kept:
-        console.print(f'kept: {", ".join(kept)}', soft_wrap=True)
     return batch, shape
 
 
-def show(
-    console: Console, ways: 'List[Way]', best: 'Optional[Way]', budget: float
+def read_start(
+    console: Console, cfg: 'Config', scratch: bool
+) -> Dict[str, Any]:
+    """Say which weights training starts from; from scratch, change it."""
+    from mmfba.analysis.from_scratch import from_scratch, without_pretrained
+
+    changes = from_scratch(cfg)
+    backbone = cfg.model.get('backbone') or {}
+    if not scratch:
+        kept = ['pretrained weights'] if without_pretrained(cfg) else []
+        kept += [
+            f'{key}={backbone.get(key, True)}'
+            for key in ('frozen_stages', 'norm_eval')
+            if f'model.backbone.{key}' in changes
+        ]
+        if changes:
+            console.print(
+                f'kept: {", ".join(kept)}; --from-scratch trains all of it',
+                soft_wrap=True,
+            )
+        return {}
+    for key, value in changes.items():
+        console.print(f'from scratch: {key}={value}', soft_wrap=True)
+    if not changes:
+        console.print('from scratch: the config says so already')
+    cfg.merge_from_dict(copy.deepcopy(changes))
+    return changes
+
+
+def choose(
+    args: argparse.Namespace, ways: 'List[Way]', best: 'Optional[Way]'
+) -> 'Optional[Way]':
+    """The way to write and to draw."""
+    if args.choose is None:
+        return best
+    if not 1 <= args.choose <= len(ways):
+        raise ValueError(f'--choose {args.choose}: rows are 1 to {len(ways)}')
+    return ways[args.choose - 1]
+
+
+def plot(
+    args: argparse.Namespace, ways: 'List[Way]', way: 'Optional[Way]'
 ) -> None:
-    """Print the table."""
-    stock = ways[0]
-    table = Table(box=None)
-    for name in ('', '#'):
-        table.add_column(name, justify='right')
-    table.add_column('way to train', overflow='fold')
-    for name in ('peak, GiB', 'fits', 'time', 'FLOPs', 'exact gradients'):
-        table.add_column(name, justify='right')
-    for number, way in enumerate(ways, 1):
-        figures = ['?'] * 4
-        if way.profile and stock.profile:
-            figures = [
-                f'{way.peak / GIB:.2f}',
-                'yes' if way.peak <= budget else 'no',
-                f'{way.seconds / stock.seconds:.2f}',
-                f'{way.profile.flops / stock.profile.flops:.2f}',
-            ]
-        mark = '>' if way is best else ''
-        table.add_row(mark, str(number), way.words, *figures, way.exact)
-    console.print(table)
-    if stock.profile:
-        console.print(NOTE)
-    if any(way.exact == 'nearly' for way in ways):
-        console.print(NEARLY)
+    """Draw plain training and the chosen way."""
+    from mmfba.analysis.plots import plot_timelines
+
+    drawn = [ways[0], way or min(ways, key=lambda way: way.peak)]
+    profiles = {way.words: way.profile for way in drawn if way.profile}
+    if not profiles:
+        raise ValueError(f'--plot {args.plot}: peaks are not known')
+    args.plot.parent.mkdir(parents=True, exist_ok=True)
+    plot_timelines(profiles, args.plot, Path(args.config).stem)
 
 
-def verdict(ways: 'List[Way]', best: 'Optional[Way]', budget: float) -> str:
-    """What to do."""
-    limit = f'{budget / GIB:.2f} GiB'
-    if best is None and ways[0].profile is None:
-        return 'Peaks are not known, so that no way is recommended.'
-    if best is None:
-        least = min(ways, key=lambda way: way.peak)
-        return (
-            f'Nothing fits into {limit}: the least is {ways.index(least) + 1} '
-            f'with {least.peak / GIB:.2f} GiB. Make the batch or the images '
-            'smaller.'
-        )
-    if not best.changes:
-        return f'It fits into {limit} as it is: train the config you have.'
-    number = ways.index(best) + 1
-    if best.exact == 'no':
-        return (
-            f'Recommended: {number}, local learning. No way with exact '
-            f'gradients fits into {limit}; measure accuracy on your task.'
-        )
-    return (
-        f'Recommended: {number}, {best.words}. Local learning is not needed '
-        f'for {limit}.'
-    )
-
-
-def write(args, cfg: 'Config', ways, best, step) -> None:
+def write(
+    args: argparse.Namespace,
+    cfg: 'Config',
+    ways: 'List[Way]',
+    way: 'Optional[Way]',
+    step: Tuple[int, Tuple[int, int]],
+    scratch: Dict[str, Any],
+) -> None:
     """Write the chosen config."""
     from mmfba.analysis.config_text import config_text
 
-    if args.choose is not None and not 1 <= args.choose <= len(ways):
-        raise ValueError(f'--choose {args.choose}: rows are 1 to {len(ways)}')
-    way = ways[args.choose - 1] if args.choose else best
     if way is None:
         raise ValueError('nothing was written: --choose N writes row N')
     (batch, shape), stock = step, ways[0]
-    changes = dict(args.cfg_options or {})
+    changes = {**(args.cfg_options or {}), **scratch}
     if args.batch and 'train_dataloader.batch_size' not in way.changes:
         changes['train_dataloader.batch_size'] = batch
     changes.update(way.changes)
     header = f'{way.words[:1].upper()}{way.words[1:]}.'
     if way.profile:
-        header += (
-            f'\n{batch} images of {shape[0]}x{shape[1]} need '
-            f'{way.peak / GIB:.2f} GiB; plain training needs '
-            f'{stock.peak / GIB:.2f} GiB.'
-        )
+        header += f'\n{batch} images of {shape[0]}x{shape[1]} need '
+        header += f'{way.profile.peak_bytes / GIB:.2f} GiB'
+        if way is not stock and stock.profile:
+            plain = stock.profile.peak_bytes / GIB
+            header += f'; plain training needs {plain:.2f} GiB'
+        header += '.'
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = config_text(args.config, cfg, changes, args.out, header)
     args.out.write_text(text)

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Optional
 
+from scipy.stats import ttest_ind
+
 from .comparison import Arm, Comparison
 from .train_and_test import config_hash, train_and_test
 
 ORDER_NOTE = (
-    'An order is claimed only where the means differ by more than two '
-    'standard deviations, those of the arm that varies more.'
+    'An order is claimed only where the 95 % confidence interval of the '
+    "difference of the means (Welch's t-test) leaves out zero."
 )
 Trained = dict[str, dict[str, Any]]
 Runs = dict[str, dict[int, dict[str, Any]]]
@@ -94,15 +96,15 @@ def known_results(
 
 def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
     """Whether an arm is better than another, as far as the seeds show: see
-    ``ORDER_NOTE``. ``row`` and ``reference`` have ``mean`` and ``std`` of a
-    metric that is better the higher it is."""
-    stds = [row['std'], reference['std']]
-    gap = row['mean'] - reference['mean']
-    if None in stds:
+    ``ORDER_NOTE``. ``row`` and ``reference`` have ``values`` of a metric that
+    is better the higher it is."""
+    pair = row['values'], reference['values']
+    if min(map(len, pair)) < 2:
         return 'one seed'
-    if abs(gap) <= 2 * max(stds):
-        return 'no difference shown'
-    return 'better' if gap > 0 else 'worse'
+    low, high = ttest_ind(*pair, equal_var=False).confidence_interval(0.95)
+    if low > 0 or high < 0:
+        return 'better' if low > 0 else 'worse'
+    return 'no difference shown'
 
 
 def fba_row(rows: list[dict[str, Any]]) -> Optional[dict[str, Any]]:

@@ -19,6 +19,9 @@ COMMENTS = dict(
     lean_stem='the stem goes image by image',
     with_cp='blocks are computed again in the backward',
     accumulative_counts='parts of a batch to one step',
+    fast_head='the main head runs on all levels at once',
+    init_cfg='random weights',
+    clip_grad='the first gradients are large',
 )
 WIDTH = 79
 

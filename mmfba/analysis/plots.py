@@ -2,6 +2,7 @@
 """Figures of measured steps."""
 
 from collections.abc import Iterable
+from textwrap import fill
 from typing import Any, Optional
 
 import numpy as np
@@ -15,6 +16,11 @@ COLORS = (
     '#5f6b7a #2f6db3 #d1602c #2e8b57 #8a5aa8 #b8860b #c2528b #3f9d9b'
 ).split()
 
+LEGEND = 26
+"""Letters in a line of the legend."""
+WIDE, NARROW = 10, 3
+"""Per cent of a step in which there is room for a name, and for a number."""
+
 
 def plot_timelines(
     profiles: dict[str, StepProfile], path: str, title: Optional[str] = None
@@ -23,7 +29,7 @@ def plot_timelines(
 
     The legend has the peak of each arm, with its ratio to the first arm's;
     its static memory is a dashed line. Under the line of an arm with local
-    modules these are shaded in turn and named.
+    modules these are shaded in turn; above all lines they are named.
 
     Args:
         profiles (Dict[str, StepProfile]): The arms by their labels, the
@@ -37,9 +43,10 @@ def plot_timelines(
     axes = figure.add_subplot()
     top = max(p.peak_bytes for p in profiles.values())
     unit, scale = ('GiB', 2**30) if top >= 2**31 else ('MiB', 2**20)
+    strip = sum(len(profile.tags) > 1 for profile in profiles.values())
     axes.set(
         xlim=(0, 100),
-        ylim=(0, 1.08 * top / scale),
+        ylim=(0, (1.05 + 0.06 * strip) * top / scale),
         xlabel='progress of the step (% of allocations and releases)',
         ylabel=f'memory ({unit})',
     )
@@ -52,7 +59,7 @@ def plot_timelines(
             profile.peak_bytes / scale, 3, fractional=False, trim='-'
         )
         ratio = profile.peak_bytes / baseline
-        label = f'{name}\n{peak} {unit}, {ratio:.0%}'
+        label = f'{fill(name, LEGEND)}\n{peak} {unit}, {ratio:.0%}'
         _draw(axes, memory, profile.tags, color, named, label)
         named += len(profile.tags) > 1
         axes.axhline(
@@ -148,10 +155,15 @@ def _draw(
             alpha=(0.26, 0.13)[i % 2],
             linewidth=0,
         )
+        left, right = progress[[start, end]]
+        text = f'module {name}' if right - left > WIDE else name
+        if right - left < NARROW:
+            continue
         axes.annotate(
-            f'module {name}' if len(tags) <= 8 else name,
-            (progress[[start, end]].mean(), 0),
-            (0, 4 + 9 * line),
+            text,
+            ((left + right) / 2, 1),
+            (0, -9 - 10 * line),
+            xycoords=('data', 'axes fraction'),
             textcoords='offset points',
             ha='center',
             color=color,

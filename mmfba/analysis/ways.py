@@ -5,7 +5,6 @@ Each is measured on the meta device: no GPU, no data and no weights.
 """
 
 import copy
-import re
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -19,16 +18,9 @@ from .stretched_schedule import stretched_schedule
 from .synthetic import scope_of
 from .training_arms import LOCAL, Changes, arm_changes, focal_loss_key
 from .way import Way
+from .way_words import WORDS, way_words
 
 NUM_MODULES = (4, 8)
-WORDS = dict(
-    lean='lean focal loss',
-    cp='with_cp',
-    stem='lean stem',
-    chunk='chunks of 1 image',
-    checkpoint='checkpoint',
-    balanced='balanced cuts',
-)
 
 
 class Ways:
@@ -44,6 +36,7 @@ class Ways:
             measured. Defaults to one that does nothing.
 
     Attributes:
+        images (int): Of one step of the optimizer.
         notes (List[str]): What is not possible, and why.
 
     Raises:
@@ -63,6 +56,7 @@ class Ways:
         self.batch_size, self.shape, self.budget = batch_size, shape, budget
         self.watch, self.measures = watch, True
         self.accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+        self.images = batch_size * self.accumulated
         self.ways: list[Way] = []
         self.is_local = is_local(cfg)
         self.local: Optional[Config] = self.cfg
@@ -116,19 +110,22 @@ class Ways:
             self._add([plain, *tokens], self.cfg, 'yes')
         if parts:
             self._add([plain, *parts], self.cfg, exact)
-        cheap = self._cheap()
+        cheap = self._accepted('stem', 'chunk')
+        fast = self._accepted('fast', quiet=True)
         tools = ['bp', *cheap, 'checkpoint']
         self._add(tools, self.local, 'yes')
+        if fast:
+            self._add(['bp', *fast], self.local, 'yes')
         if self.measures and not self._fits() and (lean or parts):
             exact = exact if parts else 'yes'
             if cp:
-                both = [plain, *lean, *cp, *parts]
-                self._add(both, self.cfg, exact)
+                self._add([plain, *lean, *cp, *parts], self.cfg, exact)
             if parts:
                 tools = [token for token in tools if token != 'chunk']
             self._add([*tools, *lean, *parts], self.local, exact)
+        tools = ['fba']
         if self._fits() or not self.measures:  # to compare with
-            self._add(['fba'], self.local, 'no')
+            self._add(tools, self.local, 'no')
         for count in self.counts:
             if self._fits() or not self.measures:
                 break
@@ -137,6 +134,8 @@ class Ways:
             if count == self.counts[-1] or 'chunk' not in cheap:
                 tools += [*lean, *parts]
             self._add(tools, self.local, 'no')
+        if fast:
+            self._add([*tools, *fast], self.local, 'no')
         return sorted(self.ways, key=lambda way: way.rank)
 
     def _fits(self) -> bool:
@@ -147,6 +146,7 @@ class Ways:
         self.watch(words)
         run = self._build(arm, self.cfg)
         way = Way(words, 'yes', self._changes(arm, self.cfg))
+        way.plain, way.stock = True, 'mmfba' not in str(self.cfg.model)
         try:
             way.profile = run.profile()
         except Exception as error:  # of any library
@@ -155,15 +155,16 @@ class Ways:
         self.ways = [way]
         return run
 
-    def _cheap(self) -> list[str]:
-        """Tokens that cost little, where the model takes them."""
+    def _accepted(self, *tokens: str, quiet: bool = False) -> list[str]:
+        """Those of the tokens that the model takes."""
         accepted = []
-        for token in ('stem', 'chunk') if self.local is not None else ():
+        for token in tokens if self.local is not None else ():
             try:
                 self._build(f'fba+{token}', self.local)
                 accepted.append(token)
             except Exception as error:  # of any library
-                self._note(WORDS[token], error)
+                if not quiet:
+                    self._note(WORDS[token], error)
         return accepted
 
     def _parts(self) -> list[str]:
@@ -188,9 +189,11 @@ class Ways:
         if base is None:
             return
         arm = '+'.join(tokens)
-        words = self._words(arm, base)
+        options = base.model.local_learning if base is self.local else None
+        words = way_words(arm, self.batch_size, self.accumulated, options)
         self.watch(words)
         way = Way(words, exact, self._changes(arm, base))
+        way.stock = self.ways[0].stock and 'mmfba' not in str(way.changes)
         try:
             run = self._build(arm, base)
             way.profile = run.profile() if self.measures else None
@@ -202,12 +205,10 @@ class Ways:
         self.ways.append(way)
 
     def _build(self, arm: str, base: Config) -> ArmRun:
-        images = self.batch_size * self.accumulated
-        return ArmRun(base, arm, images, self.shape, 'meta')
+        return ArmRun(base, arm, self.images, self.shape, 'meta')
 
     def _changes(self, arm: str, base: Config) -> Changes:
-        images = self.batch_size * self.accumulated
-        changes = arm_changes(base, arm, images, self.shape)
+        changes = arm_changes(base, arm, self.images, self.shape)
         if base is self.local and not self.is_local:
             own = dict(num_modules=self.counts[0])
             options = changes.pop(LOCAL, own)
@@ -223,18 +224,6 @@ class Ways:
             changes['train_dataloader.batch_size'] = size
             changes.update(stretched_schedule(self.cfg, count))
         return changes
-
-    def _words(self, arm: str, base: Config) -> str:
-        words = []
-        tokens = dict(re.findall(r'([a-z]+)(\d*)', arm))
-        if base is self.local:
-            options = {} if 'bp' in tokens else base.model.local_learning
-            count = tokens.get('k') or options.get('num_modules', 1)
-            words.append(f'K={count}' if count else 'K of the cuts')
-        if 'accum' in tokens:
-            count = int(tokens['accum']) // self.accumulated
-            words.append(f'accumulation {count} x {self.batch_size // count}')
-        return ', '.join(words + [WORDS[t] for t in tokens if t in WORDS])
 
     def _note(self, subject: str, error: Exception) -> None:
         text = ' '.join(str(error).split()) or type(error).__name__

@@ -114,18 +114,21 @@ def test_unknown_metric(comparison, calls, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'mean, std, words',
+    'values, words',
     [
-        (0.61, 0.05, 'better'),
-        (0.39, 0.01, 'worse'),
-        (0.59, 0.01, 'no difference shown'),  # FBA varies more
-        (0.61, 0.06, 'no difference shown'),
-        (0.9, None, 'one seed'),
+        ([0.60, 0.62, 0.64], 'better'),
+        ([0.36, 0.38, 0.40], 'worse'),
+        ([0.55, 0.57, 0.59], 'no difference shown'),
+        ([0.50, 0.65, 0.80], 'no difference shown'),  # it varies more
+        ([0.52, 0.52, 0.52], 'no difference shown'),
+        ([0.9], 'one seed'),
     ],
 )
-def test_order_needs_two_standard_deviations(mean, std, words):
-    fba = dict(arm='FBA', mean=0.5, std=0.05)
-    assert order(dict(mean=mean, std=std), fba) == words
+def test_order_needs_an_interval_without_zero(values, words):
+    fba = dict(arm='FBA', values=[0.46, 0.50, 0.54])
+    assert order(dict(values=values), fba) == words
+    if words == 'better':
+        assert order(fba, dict(values=values)) == 'worse'
 
 
 def test_arm_named_fba_is_the_one_compared_with():

@@ -86,6 +86,30 @@ def test_a_pure_python_base_needs_a_name(tmp_path):
         written(tmp_path / 'my-base.py', tmp_path / 'out.py', CHANGES)
 
 
+@pytest.mark.parametrize('base', [BASE, PYTHON])
+def test_what_a_fine_tuning_has_is_taken_away(tmp_path, base):
+    pytest.importorskip('mmdet')
+    init = "init_cfg=dict(type='Pretrained', checkpoint='x.pth')"
+    base = base.replace('depth=50', f'depth=50, frozen_stages=1, {init}')
+    base += "load_from = 'y.pth'\noptim_wrapper.update(clip_grad=None)\n"
+    (tmp_path / 'base.py').write_text(base)
+    changes = {
+        'load_from': None,
+        'model.backbone.init_cfg': None,
+        'model.backbone.frozen_stages': -1,
+        'optim_wrapper.clip_grad': dict(max_norm=10, _delete_=True),
+    }
+    text = written(tmp_path / 'base.py', tmp_path / 'out.py', changes)
+    assert len(text.splitlines()) <= 15
+    cfg = Config.fromfile(tmp_path / 'out.py')
+    assert cfg.load_from is None
+    assert cfg.model.backbone == dict(
+        type='ResNet', depth=50, init_cfg=None, frozen_stages=-1
+    )
+    assert cfg.optim_wrapper.clip_grad == dict(max_norm=10)
+    assert cfg.optim_wrapper.optimizer.lr == 0.1
+
+
 def test_long_lists_are_broken(tmp_path):
     (tmp_path / 'base.py').write_text(BASE)
     cuts = [f'layer{i}.{j}' for i in range(4) for j in range(4)]

@@ -173,5 +173,28 @@ def test_plot_timelines(tmp_path):
     )
     assert not overlap(first, second)
 
+
+def test_names_in_a_plot_lie_on_nothing(tmp_path):
+    narrow = made_up(2 * KB**3, 4)
+    end = narrow.tags[1][0]
+    narrow.tags[:] = [(0, '0'), (1, '1'), (end // 2, '2'), (end, '3')]
+    name = 'mmfba, 4 local modules: stem image by image, checkpointing'
+    figure = plot_timelines(
+        {'plain training': made_up(3 * KB**3, 0), name: narrow},
+        str(tmp_path / 'memory.png'),
+    )
+    axes = figure.axes[0]
+    named = [t for t in axes.texts if t.get_text()]
+    for text in named:
+        box = text.get_window_extent()
+        assert not any(overlap(text, t) for t in named if t is not text)
+        for line in axes.lines:
+            tops = line.get_transform().transform(line.get_xydata())[:, 1]
+            assert box.y0 > tops.max()
+    assert figure.legends[0].get_window_extent().width < 300
+
+
+def test_a_plot_needs_an_arm(tmp_path):
+    path = tmp_path / 'memory.png'
     with pytest.raises(ValueError, match='at least one arm'):
         plot_timelines({}, str(path))

@@ -73,40 +73,56 @@ def words(ways, exact):
 
 
 def test_where_it_fits_as_it_is_the_rest_is_for_comparison(find):
-    ways, notes = find(plain('detection'), 'detection', ALL)
+    cfg = plain('detection')
+    cfg.model.bbox_head.loss_cls.type = 'CrossEntropyLoss'
+    ways, notes = find(cfg, 'detection', ALL)
     assert not notes and recommend(ways, ALL) is ways[0]
     assert ways[0].words == 'plain training' and not ways[0].changes
     assert words(ways, 'yes')[1:] == [
-        'with_cp',
-        'K=1, lean stem, chunks of 1 image, checkpoint',
+        'checkpointing (with_cp)',
+        'mmfba, exact: head on all levels at once',
+        'mmfba, exact: stem image by image, head image by image, '
+        'checkpointing',
     ]
-    assert words(ways, 'no') == ['K=4']
+    assert words(ways, 'no') == [
+        'mmfba, 4 local modules',
+        'mmfba, 4 local modules: head on all levels at once',
+    ]
+    assert [way.stock for way in ways] == [True, True] + 4 * [False]
 
 
 def test_local_learning_where_nothing_exact_fits(find):
     """Step by step until one fits, and then no more."""
     ways, _ = find(plain('detection'), 'detection', 160)
     found = recommend(ways, 160)
-    assert words(ways, 'no') == [found.words]
-    assert found.words == (
-        'K=4, lean stem, chunks of 1 image, balanced cuts, checkpoint'
+    local = (
+        'mmfba, 4 local modules: stem image by image, head image by image, '
+        'balanced cuts, checkpointing'
     )
+    assert words(ways, 'no') == [
+        local,
+        f'{local}, head on all levels at once',
+    ]
+    assert found.words == local
     ways, _ = find(plain('detection'), 'detection', 1)
     local = [way for way in ways if way.exact == 'no']
-    assert [way.words[:3] for way in local] == ['K=4', 'K=8']
-    assert local == ways[-2:]
+    assert [way.words[:22] for way in local] == [
+        f'mmfba, {count} local modules' for count in (4, 8, 8)
+    ]
+    assert local == ways[-3:]
     assert local[0].changes['model.local_learning.partition'] == ['some unit']
     assert local[1].changes['model.local_learning'] == dict(num_modules=8)
 
 
 def test_what_the_model_refuses_is_said(find):
-    refused = ['fba+chunk', 'bp+stem+checkpoint']
+    refused = ['fba+chunk', 'bp+stem+checkpoint', 'fba+fast']
     ways, notes = find(plain('detection'), 'detection', ALL, refused)
     assert notes == [
-        'chunks of 1 image: not with fba+chunk',
-        'K=1, lean stem, checkpoint: not with bp+stem+checkpoint',
+        'head image by image: not with fba+chunk',
+        'mmfba, exact: stem image by image, checkpointing: '
+        'not with bp+stem+checkpoint',
     ]
-    assert words(ways, 'yes') == ['plain training', 'with_cp']
+    assert words(ways, 'yes') == ['plain training', 'checkpointing (with_cp)']
 
 
 def test_what_cannot_be_localised_has_exact_ways(find, monkeypatch):
@@ -116,7 +132,7 @@ def test_what_cannot_be_localised_has_exact_ways(find, monkeypatch):
     monkeypatch.setattr('mmfba.analysis.ways.localise', refuses)
     ways, notes = find(plain('detection'), 'detection', 1)
     assert notes == ['local learning: its units cannot be found']
-    assert words(ways, 'yes') == ['plain training', 'with_cp']
+    assert words(ways, 'yes') == ['plain training', 'checkpointing (with_cp)']
     assert all(way.profile for way in ways)
 
 
@@ -126,7 +142,10 @@ def test_accumulation_where_no_batch_normalisation_is_trained(find):
     task = 'super-resolution'
     ways, _ = find(cfg, task, ALL, trains_bn=False)
     way = next(way for way in ways if 'accumulation' in way.words)
-    assert way.words == 'accumulation 2 x 2' and way.exact == 'yes'
+    assert (
+        way.words == 'gradient accumulation, 2 x 2 images'
+        and way.exact == 'yes'
+    )
     assert way.changes == {
         'optim_wrapper.accumulative_counts': 2,
         'train_dataloader.batch_size': 2,
@@ -134,7 +153,7 @@ def test_accumulation_where_no_batch_normalisation_is_trained(find):
     }
     # As many parts as the budget asks for: 10 + 200 / 4.
     ways, _ = find(cfg, task, 60, trains_bn=False)
-    assert any('accumulation 4 x 1' in way.words for way in ways)
+    assert any('accumulation, 4 x 1 image' in way.words for way in ways)
     ways, _ = find(cfg, task, ALL)
     assert not any('accumulation' in way.words for way in ways)
 
@@ -144,13 +163,13 @@ def test_accumulation_on_top_of_accumulation(find):
     cfg.optim_wrapper.accumulative_counts = 3
     ways, _ = find(cfg, 'super-resolution', ALL, trains_bn=False)
     way = next(way for way in ways if 'accumulation' in way.words)
-    assert way.words == 'accumulation 2 x 2'
+    assert way.words == 'gradient accumulation, 2 x 2 images'
     assert way.changes['optim_wrapper.accumulative_counts'] == 6
 
 
 def test_parts_of_a_detectors_batch_have_normalisers_of_their_own(find):
     ways, _ = find(plain('detection'), 'detection', ALL, trains_bn=False)
-    assert words(ways, 'nearly') == ['accumulation 2 x 2']
+    assert words(ways, 'nearly') == ['gradient accumulation, 2 x 2 images']
 
 
 def test_lean_focal_loss_where_there_is_one(find):
@@ -169,13 +188,15 @@ def test_local_config(find):
     assert ways[0].changes['model.local_learning'] == dict(
         num_modules=1, _delete_=True
     )
-    assert ways[-1].words == 'K=3' and not ways[-1].changes
+    own = next(way for way in ways if not way.changes)
+    assert own.words == 'mmfba, 3 local modules'
+    assert not any(way.stock for way in ways)
 
 
 def test_what_needs_values_has_no_peaks(find):
     ways, notes = find(plain('detection'), 'detection', ALL, values=True)
     assert notes == ['memory: RuntimeError: no values']
-    assert len(ways) == 4 and recommend(ways, ALL) is None
+    assert len(ways) == 6 and recommend(ways, ALL) is None
     assert all(way.profile is None for way in ways)
 
 
@@ -205,6 +226,18 @@ def test_recommendation():
     assert recommend([slow, local, fast], 5) is slow
     assert recommend([slow, local, fast], 4) is local
     assert recommend([slow, local, fast], 0) is None
+    slow.plain = True  # it needs no change
+    assert recommend([slow, local, fast], 10) is slow
+
+
+def test_what_was_measured_counts_more():
+    first, second = (Way('', 'yes', {}, profile(5, n)) for n in (8, 9))
+    third = Way('', 'yes', {}, profile(1, 1))
+    first.measured, second.measured = (11, 1.0), (9, 2.0)
+    assert recommend([first, second, third], 10) is second
+    assert recommend([first, second, third], 20) is first
+    first.measured = (float('inf'), float('inf'))
+    assert recommend([first, second, third], 20) is second
 
 
 def test_a_step_is_as_long_as_its_slower_side():

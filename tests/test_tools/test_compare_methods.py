@@ -60,7 +60,7 @@ def test_trained_arms_in_table_json_and_plot(run, tmp_path):
     assert bp['values'] == [90, 91] and fba['num_modules'] == 3
     (line,) = (line for line in out.splitlines() if ' BP ' in line)
     assert '90.5 ± 0.7' in line and line.rstrip().endswith('better')
-    assert 'two standard deviations' in ' '.join(out.split())
+    assert '95 % confidence interval' in ' '.join(out.split())
     assert (tmp_path / 'p.png').stat().st_size > 5000
 
 

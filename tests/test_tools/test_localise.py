@@ -53,7 +53,7 @@ def test_batch_and_size_are_those_of_the_config(localise, task, text, says):
     Path('base.py').write_text(text)
     out = localise('base.py --budget 8GiB -o written.py')
     assert says in out and 'It fits into 8.00 GiB as it is' in out
-    assert 'plain training' in out and re.search('K=[2-4] ', out)
+    assert 'plain training' in out and re.search('[2-4] local modules ', out)
     assert Path('written.py').read_text().splitlines()[-1] == (
         "_base_ = 'base.py'"
     )
@@ -74,8 +74,12 @@ def test_a_row_is_chosen_and_trained(localise):
 def test_fine_tuning_stays_so(localise):
     Path('base.py').write_text(DETECTION)
     options = '--cfg-options model.test_cfg.max_per_img=7'
-    out = localise(f'base.py --budget 1K -o written.py --choose 8 {options}')
-    assert 'kept: frozen_stages=1, norm_eval=True' in out
+    out = localise(
+        'base.py --budget 1K -o written.py --choose 9 --plot out/memory.png '
+        + options
+    )
+    assert Path('out/memory.png').is_file()
+    assert 'kept: frozen_stages=1, norm_eval=True; --from-scr' in out
     base, found = Config.fromfile('base.py'), Config.fromfile('written.py')
     assert found.model.type == 'mmfba.LocalRetinaNet'
     assert found.model.test_cfg.max_per_img == 7
@@ -83,10 +87,30 @@ def test_fine_tuning_stays_so(localise):
         assert found.model.backbone[key] == base.model.backbone[key]
 
 
+def test_from_scratch(localise):
+    pretrained = "init_cfg=dict(type='Pretrained', checkpoint='x.pth')"
+    Path('base.py').write_text(DETECTION.replace('init_cfg=None', pretrained))
+    out = localise('base.py --budget 8 -o written.py --from-scratch')
+    told = [x for x in out.splitlines() if x.startswith('from scratch: ')]
+    assert told == [
+        'from scratch: model.backbone.init_cfg=None',
+        'from scratch: model.backbone.frozen_stages=-1',
+        'from scratch: model.backbone.norm_eval=False',
+        "from scratch: optim_wrapper.clip_grad={'max_norm': 10}",
+    ]
+    assert 'accumulation' not in out  # batch normalisation is trained
+    found = Config.fromfile('written.py')
+    backbone = found.model.backbone
+    assert backbone.init_cfg is None and backbone.frozen_stages == -1
+    assert backbone.norm_eval is False
+    assert found.optim_wrapper.clip_grad == dict(max_norm=10)
+    assert len(Path('written.py').read_text().splitlines()) <= 20
+
+
 def test_pure_python(localise):
     Path('base.py').write_text(DETECTION)
     Path('stock.py').write_text(python_style(Config.fromfile('base.py')))
-    localise('stock.py --budget 1K -o written.py --choose 8')
+    localise('stock.py --budget 1K -o written.py --choose 9')
     text = Path('written.py').read_text()
     assert 'from .stock import *' in text and "'mmfba" not in text
     found = Config.fromfile('written.py')
@@ -98,6 +122,8 @@ def test_pure_python(localise):
     [
         ('--budget much', 'error: --budget much: no size'),
         ('', 'error: there is no GPU here .* --budget 8GiB'),
+        ('--budget 8 --measure 3', 'error: --measure 3: there is no GPU here'),
+        ('--budget 8 --measure 0', 'error: --measure 0: no number of steps'),
         (
             '--budget 8',
             'error: batch of None images of unknown .* --shape H W',
