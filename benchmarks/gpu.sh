@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python}
 out=${2:-benchmarks/results/memory}
-retinanet=configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py
+retinanet=configs/local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py
 edsr=configs/fba/fba-k4_edsr_x2c64b16_1xb16-300k_div2k.py
 lean=model.bbox_head.loss_cls.type=mmfba.LeanSigmoidFocalLoss
 amp=optim_wrapper.type=mmfba.AmpLocalLearningOptimWrapper

@@ -9,7 +9,7 @@ from mmfba.analysis.benchmark import ArmRun
 from mmfba.local_config import complete
 from mmfba.models.anchor_targets import AnchorTargets
 
-CONFIG = 'configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py'
+CONFIG = 'configs/local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py'
 LEAN = {'model.bbox_head.loss_cls.type': 'mmfba.LeanSigmoidFocalLoss'}
 SHAPE = (800, 1344)
 

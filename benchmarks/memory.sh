@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python=${1:-python}
 only=${2:-}
 out=benchmarks/results/memory
-retinanet=configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py
+retinanet=configs/local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py
 edsr=configs/fba/fba-k4_edsr_x2c64b16_1xb16-300k_div2k.py
 # The loss in every arm is the lean one, as a fused kernel's on a GPU.
 lean=model.bbox_head.loss_cls.type=mmfba.LeanSigmoidFocalLoss

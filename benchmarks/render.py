@@ -15,6 +15,7 @@ PAGES = (
     'README.md',
     *(f'configs/{name}/README.md' for name in FOLDERS),
     'docs/memory.md',
+    'docs/methods.md',
     'docs/supported.md',
     'docs/understanding.md',
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from fba_rule import breaks_the_rule
 from run_tool import ROOT
 
 
@@ -14,7 +15,7 @@ def render(monkeypatch):
 
 
 def test_tables_are_those_of_the_committed_results(render):
-    words = '| mAP |', '| bp |', '| paper |', '| percent |'
+    words = '| mAP |', '| bp |', '| paper |', '| percent |', '| SLM |'
     words += ('<!-- /similarity -->',)
     for page in render.PAGES:
         text = (ROOT / page).read_text()
@@ -56,9 +57,10 @@ def test_table_of_the_paper_has_what_a_config_gave(
     one = 'model.local_learning.num_modules=1'
     costs = dict(peak_bytes=2**30, peak_ratio=2.0, flops_ratio=3.0)
     config = 'configs/fba/fba-k4_a.py'
+    made = dict(slm='s', bank='b', head='h')
     rows = [
         dict(costs, config=config, options=[*shared, one], mean=0.7, std=0.1),
-        dict(costs, config=config, options=shared, mean=0.5, std=None),
+        dict(costs, config=config, options=shared, mean=0.5, std=None, **made),
         dict(costs, config='configs/dgl/b.py', options=[*shared, 'x=1']),
         dict(costs, config='configs/dgl/c.py', options=shared),
     ]
@@ -66,7 +68,8 @@ def test_table_of_the_paper_has_what_a_config_gave(
     aps = {'mAP': 0.5, 'mAP_50': 0.75, 'mAP_75': 0.25}
     metrics = {f'coco/bbox_{key}': value for key, value in aps.items()}
     rows[1].update(values=[0.75], runs=[dict(metrics=metrics)])
-    rows.append(dict(costs, config=config, options=shared))  # not trained
+    # Not trained.
+    rows.append(dict(costs, config=config, options=shared, **made))
     from rendering import paper
 
     result = dict(metric='coco/bbox_mAP_50', rows=rows)
@@ -79,10 +82,12 @@ def test_table_of_the_paper_has_what_a_config_gave(
     )
     (tmp_path / 'benchmarks/paper.yml').write_text(text)
     _, _, bp, fba, *_ = paper.paper_table('1', ['bp', 'fba']).splitlines()
-    assert '[a](../bp/a.py) | - | AP50 0.700 ± 0.100 ([options]' in bp
+    none = '| - | - | -'
+    assert f'[a](../bp/a.py) {none} | - | AP50 0.700 ± 0.100 ([opt' in bp
     assert 'comparisons/x.py' in bp and bp.endswith('| 1.00 | 1.00 | 1.00 |')
     assert (
         fba.endswith('| 1.00 | 2.00 | 3.00 |')
+        and '| s | b | h | - |' in fba
         and 'mAP 0.500, AP50 0.750, AP75 0.250 (' in fba
     )
     _, _, b, c, d = paper.paper_table('all', ['dgl']).splitlines()
@@ -104,7 +109,7 @@ def _results(module, tmp_path, monkeypatch, kind, result):
 
 def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     costs = dict(aux_parameters=0, activation_ratio=1, num_modules=1)
-    costs.update(peak_ratio=1, flops_ratio=1, step_time_ratio=None)
+    costs.update(peak_ratio=1, flops_ratio=1, step_time_ratio=None, cuts=[])
     means = dict(BP=0.7, FBA=0.5, DGL=0.46, greedy=0.35)
     rows = [
         dict(costs, arm=arm, mean=mean, std=0.02)
@@ -114,18 +119,24 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
         row['values'] = [row['mean'] - 0.014, row['mean'] + 0.014]
     rows[0]['runs'] = [dict(run_options=['a=1', 'b=2']), dict(device='H')]
     rows.append(dict(costs, arm='PredSim', step_time_ratio=1.25))
+    rows[1].update(slm='stage_tail x1.0', bank='1 entry', head='copy')
+    rows[2].update(num_modules=3, cuts=['layer1.0', 'layer2.0'])
+    rows[3].update(num_modules=16)
     result = dict(metric='m', seeds=[0, 1], rows=rows)
     from rendering import comparison
 
     _results(comparison, tmp_path, monkeypatch, 'comparisons', result)
     table = comparison.comparison_table('x', None)
-    assert '| BP | 1 | 0.700 ± 0.020 | better |' in table
-    assert '| FBA | 1 | 0.500 ± 0.020 |  |' in table
-    assert '| DGL | 1 | 0.460 ± 0.020 | no difference shown |' in table
-    assert '| greedy | 1 | 0.350 ± 0.020 | worse |' in table
-    assert (
-        '| PredSim | 1 | not run |  | 0 | 1.00 | 1.00 | 1.00 | 1.25 |' in table
-    )
+    none = '| - | - | -'
+    assert '| arm | K | cuts after | SLM | bank | head | m | vs FBA |' in table
+    assert f'| BP | 1 |  {none} | 0.700 ± 0.020 | better |' in table
+    made = '| stage_tail x1.0 | 1 entry | copy'
+    assert f'| FBA | 1 |  {made} | 0.500 ± 0.020 |  |' in table
+    cuts = f'layer1.0, layer2.0 {none}'
+    assert f'| DGL | 3 | {cuts} | 0.460 ± 0.020 | no difference' in table
+    assert f'| greedy | 16 | ... {none} | 0.350 ± 0.020 | worse |' in table
+    costs = '| 0 | 1.00 | 1.00 | 1.00 | 1.25 |'
+    assert f'| PredSim | 1 |  {none} | not run |  {costs}' in table
     assert 'Not complete: 0 to 2 of 2 seeds.' in table
     assert 'Mean and' not in table
     assert '1 of 2 trainings with `a=1 b=2`.' in table
@@ -223,3 +234,30 @@ def test_every_config_is_a_row_of_the_tables(render):
         for path in (ROOT / 'configs' / folder).glob('*.py')
     }
     assert named == files
+
+
+def test_rows_called_fba_have_an_slm_and_read_the_bank():
+    found, broken = 0, []
+    for path in (ROOT / 'benchmarks/results/comparisons').glob('*.json'):
+        for row in json.loads(path.read_text())['rows']:
+            name = row['arm'].split(' (')[0]
+            called = name == 'FBA' or name.startswith(('fba/', 'fba_paper/'))
+            if not called or row['num_modules'] == 1:
+                continue
+            if 'slm' in row:
+                found += 1
+                broken += filter(None, [breaks_the_rule(row['config'], row)])
+    assert found > 9 and not broken
+
+
+def test_recommended_rows_are_beside_bp_and_fba(render):
+    from rendering import results
+
+    table = results.results_table()
+    for network, arm in (
+        ('ResNet-32, Fashion-MNIST', 'SLM only'),
+        ('RetinaNet-R18, digit scenes', 'local FPN'),
+    ):
+        lines = [x for x in table.splitlines() if f'| {network} |' in x]
+        names = [line.split('|')[2].strip() for line in lines]
+        assert names == ['BP', 'FBA', arm]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from fba_rule import breaks_the_rule
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -40,6 +41,7 @@ from torchvision.datasets import stl10, svhn, utils
 from mmfba.analysis.benchmark import ArmRun
 from mmfba.local_config import complete
 from mmfba.models.build_model import build_model
+from mmfba.models.describe import made_of
 
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
 LOCAL = [path for path in CONFIGS if path.parent.name != 'bp']
@@ -214,11 +216,34 @@ def test_paper_recipe_only_changes_what_the_paper_says(path):
     for key in ('taps', 'auxiliary', 'partition', 'loss_weight'):
         for local in (cfg, default):
             local.model.local_learning.pop(key, None)
-    names = {'paper', 'recipe', 'experiment_name', 'work_dir', 'x2'}
+    names = {'fba', 'paper', 'recipe', 'experiment_name', 'work_dir', 'x2'}
     names |= {'load_from'}
     assert {k: v for k, v in cfg.to_dict().items() if k not in names} == {
         k: v for k, v in default.to_dict().items() if k not in names
     }
+
+
+NAMED_FBA = sorted((ROOT / 'configs').glob('fba*/*.py'))
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=()
+            if re.search('fashion-mnist|photographs|digit-scenes', path.stem)
+            else pytest.mark.slow,
+        )
+        for path in NAMED_FBA
+    ],
+)
+def test_what_is_called_fba_has_an_slm_and_reads_the_bank(path):
+    cfg = Config.fromfile(path)
+    with torch.device('meta' if cfg.default_scope == 'mmdet' else 'cpu'):
+        parts = made_of(build_model(cfg))
+    assert not breaks_the_rule(str(path), parts)
 
 
 def test_cifar10_is_padded_by_reflection():

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-"""Train a small detector by BP and by FBA, and compare.
+"""Train a small detector by BP and by local learning, and compare.
 
 Writes the digit scenes, trains and tests both arms side by side with
 tools/train.py and tools/test.py, traces the memory of one training step of
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
 ARMS = {
     'BP': f'configs/bp/{NAME}.py',
-    'FBA K=4': f'configs/fba/fba-k4_{NAME}.py',
+    'local FPN K=4': f'configs/local_fpn/local-fpn-k4_{NAME}.py',
 }
 COLUMNS = {
     'mAP': ('map', '.3f'),

@@ -5,7 +5,8 @@
 # row, without both, is BP.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
-config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
+name = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
+config = f'configs/local_fpn/local-fpn-k4_{name}.py'
 # By stage: the paper does not say where K=4 cuts.
 by_stage = 'model.local_learning.partition=stage'
 neck = 'model.local_learning.auxiliary.neck'
@@ -13,9 +14,7 @@ head = 'model.local_learning.auxiliary.head.mode'
 plain = [f'{neck}.type=mmfba.DGLFPN', f'{neck}.out_channels=64']
 adapted = [f'{neck}.type=mmfba.SLMFPN', f'{neck}.out_channels=64']
 arms = {
-    'BP': dict(
-        config='configs/bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
-    ),
+    'BP': dict(config=f'configs/bp/{name}.py'),
     'plain, own head': dict(options=[by_stage, *plain, f'{head}=copy']),
     'plain, shared head': dict(options=[by_stage, *plain, f'{head}=shared']),
     'Adapt, own head': dict(options=[by_stage, *adapted, f'{head}=copy']),
@@ -23,4 +22,4 @@ arms = {
         options=[by_stage, *adapted, f'{head}=shared']
     ),
 }
-del by_stage, neck, head, plain, adapted
+del name, by_stage, neck, head, plain, adapted

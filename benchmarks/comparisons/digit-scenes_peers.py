@@ -1,5 +1,6 @@
-# Detection: BP, FBA and its peers. MAN++ cuts at the ends of stages, as its
-# level-matched auxiliary networks need; FBA and DGL cut earlier.
+# Detection: BP, FBA, the recommended local FPN, and peers. FBA and MAN++ cut
+# at the ends of stages, where their auxiliary networks have the levels of the
+# pyramid; the local FPN and DGL cut earlier.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 arms = {
@@ -8,6 +9,9 @@ arms = {
     ),
     'FBA': dict(
         config='configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
+    ),
+    'local FPN': dict(
+        config='configs/local_fpn/local-fpn-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
     ),
     'DGL': dict(
         config='configs/dgl/dgl-fpn-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'

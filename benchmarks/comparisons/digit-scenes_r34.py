@@ -4,15 +4,16 @@ metric = 'coco/bbox_mAP'
 shape = (128, 128)
 seeds = [0]
 name = 'retinanet_r34-w32_fpn_1xb8-6e_digit-scenes'
-fba = f'configs/fba/fba-k17_{name}.py'
+local_fpn = f'configs/local_fpn/local-fpn-k17_{name}.py'
 k = 'model.local_learning.num_modules'
 neck = 'model.local_learning.auxiliary.neck.type'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
-    'FBA': dict(config=fba),
-    'FBA, with an SLM': dict(config=fba, options=[f'{neck}=mmfba.SLMFPN']),
-    'FBA, K=8': dict(config=fba, options=[f'{k}=8']),
-    'FBA, K=4': dict(config=fba, options=[f'{k}=4']),
+    'FBA': dict(config=f'configs/fba/fba-k17_{name}.py'),
+    'local FPN': dict(config=local_fpn),
+    'with an SLM': dict(config=local_fpn, options=[f'{neck}=mmfba.SLMFPN']),
+    'local FPN, K=8': dict(config=local_fpn, options=[f'{k}=8']),
+    'local FPN, K=4': dict(config=local_fpn, options=[f'{k}=4']),
     'DGL': dict(config=f'configs/dgl/dgl-fpn-k17_{name}.py'),
 }
-del name, fba, k, neck
+del name, local_fpn, k, neck

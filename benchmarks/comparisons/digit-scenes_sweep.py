@@ -13,19 +13,18 @@
 # stage that it ends.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
-config = 'configs/fba/fba-k4_retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
+name = 'retinanet_r18-w32_fpn_1xb8-6e_digit-scenes'
+config = f'configs/local_fpn/local-fpn-k4_{name}.py'
 local = 'model.local_learning'
 neck = f'{local}.auxiliary.neck'
 bank = [f'{local}.partition=stage']
 both = [*bank, f'{neck}.type=mmfba.SLMFPN']
 two_pass = f'{local}.timing=two_pass'
 arms = {
-    'BP': dict(
-        config='configs/bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
-    ),
+    'BP': dict(config=f'configs/bp/{name}.py'),
     'neither': dict(options=[*bank, f'{neck}.fusion=none']),
     'SLM': dict(options=[*both, f'{neck}.fusion=none']),
-    'FBA (bank, causal)': dict(options=bank),
+    'bank, causal': dict(options=bank),
     'bank, two_pass': dict(options=[*bank, two_pass]),
     'both, causal': dict(options=both),
     'both, two_pass, add': dict(options=[*both, two_pass]),
@@ -36,8 +35,8 @@ arms = {
         options=[*both, two_pass, f'{neck}.fusion=gate']
     ),
     # S1's SLM, a block of the cut's own stage, as that of the others is S2's.
-    'both, causal, stage_tail': dict(
-        options=[*both, f'{neck}.mode=stage_tail']
+    'FBA (both, causal, stage_tail)': dict(
+        config=f'configs/fba/fba-k4_{name}.py'
     ),
 }
-del local, neck, bank, both, two_pass
+del name, local, neck, bank, both, two_pass

@@ -1,9 +1,9 @@
-# A detector on a transformer: BP and FBA.
+# A detector on a transformer: BP and a local FPN.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 name = 'retinanet_swin-w32_fpn_1xb8-6e_digit-scenes'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
-    'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'local FPN': dict(config=f'configs/local_fpn/local-fpn-k4_{name}.py'),
 }
 del name

@@ -1,7 +1,8 @@
-# The weight of the local losses, for FBA and for two of the peers nearest to
-# it. With SGD it is a learning rate of the local modules.
+# The weight of the local losses, for FBA's SLM alone and for two of the peers
+# nearest to it. With SGD it is a learning rate of the local modules.
 _base_ = './_base_/fashion-mnist_10k.py'
 seeds = [0]
+none = 'model.local_learning.auxiliary.neck.fusion=none'
 weight = 'model.local_learning.loss_weight'
 fba = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
 dgl = 'configs/dgl/dgl-auglocal-k16_resnet32_1xb128-2e_fashion-mnist.py'
@@ -17,10 +18,11 @@ arms = {
             'optim_wrapper.optimizer.lr=0.2',
         ],
     ),
-    'FBA, 1': dict(config=fba, options=[f'{weight}=1.0']),
-    'FBA, 2': dict(config=fba, options=[f'{weight}=2.0']),
     'FBA': dict(config=fba),  # 4, the default of this config
-    'FBA, 8': dict(config=fba, options=[f'{weight}=8.0']),
+    'SLM only, 1': dict(config=fba, options=[none, f'{weight}=1.0']),
+    'SLM only, 2': dict(config=fba, options=[none, f'{weight}=2.0']),
+    'SLM only, 4': dict(config=fba, options=[none]),
+    'SLM only, 8': dict(config=fba, options=[none, f'{weight}=8.0']),
     'DGL, 1': dict(config=dgl),
     'DGL, 2': dict(config=dgl, options=[f'{weight}=2.0']),
     'DGL, 4': dict(config=dgl, options=[f'{weight}=4.0']),
@@ -28,4 +30,4 @@ arms = {
     'AugLocal, 2': dict(config=auglocal, options=[f'{weight}=2.0']),
     'AugLocal, 4': dict(config=auglocal, options=[f'{weight}=4.0']),
 }
-del weight, fba, dgl, auglocal
+del none, weight, fba, dgl, auglocal

@@ -1,6 +1,6 @@
-# Classification, ResNet-32 and K=16: BP, FBA and its peers, each in the
-# variant of the FBA paper's table 1 where it is there; AugLocal counts K as
-# its authors do, less its depth.
+# Classification, ResNet-32 and K=16: BP, FBA, its SLM alone, and peers, each
+# in the variant of the FBA paper's table 1 where it is there; AugLocal counts
+# K as its authors do, less its depth.
 _base_ = './_base_/fashion-mnist_10k.py'
 arms = {
     'BP': dict(
@@ -9,6 +9,10 @@ arms = {
     ),
     'FBA': dict(
         config='configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
+    ),
+    'SLM only': dict(
+        config='configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py',
+        options=['model.local_learning.auxiliary.neck.fusion=none'],
     ),
     'AugLocal': dict(
         config='configs/auglocal/auglocal-d2-k14_resnet32_1xb128-2e_fashion-mnist.py'

@@ -2,7 +2,7 @@
 """What the tables share."""
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from mmfba.analysis.accuracy import ORDER_NOTE
 
@@ -28,6 +28,12 @@ def accuracy(row: Dict[str, Any], metric: str) -> str:
         [row['mean']] if row['std'] is None else [row['mean'], row['std']]
     )
     return ' ± '.join(f'{number:.{decimals}f}' for number in numbers)
+
+
+def made_of(row: Dict[str, Any]) -> List[str]:
+    """What a row's auxiliary networks have: SLM, entries of the bank that are
+    read and in how many modules, head."""
+    return [row.get(key, '-') for key in ('slm', 'bank', 'head')]
 
 
 def seeds_note(result: Dict[str, Any]) -> str:

@@ -12,10 +12,14 @@ from .common import (
     RESULTS,
     ROOT,
     accuracy,
+    made_of,
     origin,
     seeds_note,
     targets_note,
 )
+
+FEW = 9
+"""Of so many modules on the cuts are not listed."""
 
 
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
@@ -23,25 +27,35 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
     metric = result['metric']
     fba = fba_row(result['rows'])
-    rows = [
-        f'| arm | K | {metric} | vs FBA | aux. parameters | peak / BP | '
-        'rest / BP | FLOPs / BP | time / BP |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-    ]
+    few = any(1 < row['num_modules'] < FEW for row in result['rows'])
+    names = ['arm', 'K', *['cuts after'] * few, 'SLM', 'bank', 'head', metric]
+    names += ['vs FBA', 'aux. parameters', 'peak / BP', 'rest / BP']
+    names += ['FLOPs / BP', 'time / BP']
+    rows = [names, ['---'] * len(names)]
     for row in result['rows']:
         compared = fba and row is not fba and 'mean' in row
-        verdict = order(row, fba) if compared else ''
-        rows.append(
-            f'| {row["arm"]} | {row["num_modules"]} | {accuracy(row, metric)} '
-            f'| {verdict} | {row["aux_parameters"]:,} | '
-            f'{row["peak_ratio"]:.2f} | {row["activation_ratio"]:.2f} | '
-            f'{row["flops_ratio"]:.2f} | {_time(row)} |'
-        )
+        cells = [row['arm'], f'{row["num_modules"]}', *[_cuts(row)] * few]
+        cells += [
+            *made_of(row),
+            accuracy(row, metric),
+            order(row, fba) if compared else '',
+            f'{row["aux_parameters"]:,}',
+            f'{row["peak_ratio"]:.2f}',
+            f'{row["activation_ratio"]:.2f}',
+            f'{row["flops_ratio"]:.2f}',
+            _time(row),
+        ]
+        rows.append(cells)
+    rows = [f'| {" | ".join(cells)} |' for cells in rows]
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
     note += 'optimizer state and batch. '
     note += f'Time: of steps of all arms in turn.{_trainings(result)}'
     source = targets_note(result) + origin(result)
     return '\n'.join([*rows, '', note, source])
+
+
+def _cuts(row: Dict[str, Any]) -> str:
+    return ', '.join(row['cuts']) if row['num_modules'] < FEW else '...'
 
 
 def _trainings(result: Dict[str, Any]) -> str:

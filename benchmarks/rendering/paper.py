@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 
 import yaml
 
-from .common import METRICS, RESULTS, ROOT, accuracy
+from .common import METRICS, RESULTS, ROOT, accuracy, made_of
 
 BP_OPTION = 'model.local_learning.num_modules=1'
 """With it a config of FBA is that of plain training."""
@@ -28,9 +28,9 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
     chosen = tables.values() if key == 'all' else [tables[key]]
     files, trained = measured_costs(), measured_accuracy()
     rows = [
-        '| row | config | paper | measured | paper, memory | peak, GiB | '
-        'peak / BP | FLOPs / BP |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        '| row | config | SLM | bank | head | paper | measured | paper, '
+        'memory | peak, GiB | peak / BP | FLOPs / BP |',
+        f'|{" --- |" * 11}',
     ]
     plain = None
     for row in itertools.chain(*chosen):
@@ -44,6 +44,7 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
             cells = [
                 row['row'],
                 f'[{stem}](../{config}.py)',
+                *_made_of(files, config),
                 row.get('figure', '-'),
                 trained.get(config, 'not run'),
                 row.get('memory', '-'),
@@ -67,6 +68,11 @@ def costs(
                 f'{row["flops_ratio"] / base["flops_ratio"]:.2f}',
             ]
     return ['not run'] * 3
+
+
+def _made_of(files: List[Dict[str, Any]], config: str) -> List[str]:
+    found = (rows[config] for rows in files if config in rows)
+    return made_of(next(found, {}))
 
 
 def measured_costs() -> List[Dict[str, Any]]:

@@ -5,7 +5,14 @@ import json
 
 from mmfba.analysis.accuracy import order
 
-from .common import METRICS, RESULTS, accuracy, origin, seeds_note
+from .common import (
+    METRICS,
+    RESULTS,
+    accuracy,
+    made_of,
+    origin,
+    seeds_note,
+)
 
 SUMMARY = {
     'ResNet-32, Fashion-MNIST': 'fashion-mnist_peers',
@@ -13,12 +20,14 @@ SUMMARY = {
     'YOLOv1-R18, digit scenes': 'digit-scenes_yolov1',
     'small EDSR x2, photographs': 'photographs_peers',
 }
-"""The comparison of BP and FBA in each task."""
+"""The comparison of each task."""
+ARMS = ('BP', 'FBA', 'SLM only', 'local FPN')
+"""Those that are shown: BP, FBA, and what is recommended beside it."""
 RATIOS = ('peak_ratio', 'activation_ratio', 'flops_ratio')
 
 
 def demo_table(*_) -> str:
-    """The demo's comparison of BP and FBA."""
+    """The demo's comparison of BP and local learning."""
     result = json.loads((RESULTS / 'demo.json').read_text())
     rows = [
         '| RetinaNet-R18, digit scenes | mAP | AP50 | peak memory of a step | '
@@ -43,31 +52,35 @@ def demo_table(*_) -> str:
 
 
 def results_table(*_) -> str:
-    """BP and FBA in each task, over seeds."""
-    rows = [
-        '| network, data | BP | FBA | FBA vs BP | K | peak / BP | rest / BP | '
-        'FLOPs / BP |',
-        '| --- | --- | --- | --- | --- | --- | --- | --- |',
-    ]
-    sources = []
+    """BP, FBA and what is recommended in each task, over seeds."""
+    names = ['network, data', 'trained by', 'K', 'SLM', 'bank', 'head']
+    names += ['accuracy', 'vs BP', 'peak / BP', 'rest / BP', 'FLOPs / BP']
+    rows, sources = [names, ['---'] * len(names)], []
     for title, name in SUMMARY.items():
         path = RESULTS / f'comparisons/{name}.json'
         if not path.exists():
-            rows.append(f'| {title} |' + ' not run |' * 7)
+            rows.append([title, *['not run'] * (len(names) - 1)])
             continue
         result = json.loads(path.read_text())
         arms = {row['arm']: row for row in result['rows']}
-        bp, fba, metric = arms['BP'], arms['FBA'], result['metric']
+        bp, metric = arms['BP'], result['metric']
         measure, _, unit = METRICS[metric]
-        cells = [
-            title,
-            f'{measure} {accuracy(bp, metric)}{unit}',
-            f'{measure} {accuracy(fba, metric)}{unit}',
-            order(fba, bp) if 'mean' in fba and 'mean' in bp else '',
-            str(fba['num_modules']),
-            *(f'{fba[key]:.2f}' for key in RATIOS),
-        ]
-        rows.append(f'| {" | ".join(cells)} |')
+        for arm in filter(arms.get, ARMS):
+            row = arms[arm]
+            compared = row is not bp and 'mean' in row and 'mean' in bp
+            trained = 'mean' in row
+            text = f'{measure} {accuracy(row, metric)}{unit}'
+            rows.append(
+                [
+                    title,
+                    arm,
+                    f'{row["num_modules"]}',
+                    *made_of(row),
+                    text if trained else 'not run',
+                    order(row, bp) if compared else '',
+                    *(f'{row[key]:.2f}' for key in RATIOS),
+                ]
+            )
         sources.append((title, seeds_note(result), origin(result)))
     notes = {note for _, note, _ in sources}
     shared = notes if len(notes) == 1 else set()  # then once is enough
@@ -75,4 +88,5 @@ def results_table(*_) -> str:
         ' '.join([f'{title}:', *({note} - shared), text])
         for title, note, text in sources
     ]
-    return '\n'.join([*rows, '', *shared, *origins])
+    table = [f'| {" | ".join(cells)} |' for cells in rows]
+    return '\n'.join([*table, '', *shared, *origins])

@@ -1,4 +1,4 @@
 _base_ = '../fba/fba-k8_retinanet_r34_fpn_1xb64-160e_coco.py'
-model = dict(
-    local_learning=dict(auxiliary=dict(neck=dict(type='mmfba.DGLFPN')))
-)
+neck = dict(_delete_=True, type='mmfba.DGLFPN')
+model = dict(local_learning=dict(auxiliary=dict(neck=neck)))
+del neck

@@ -1,5 +1,8 @@
-_base_ = '../bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py'
+_base_ = [
+    '../bp/retinanet_r18-w32_fpn_1xb8-6e_digit-scenes.py',
+    '../_base_/recipes/fba.py',
+]
 model = dict(
     type='mmfba.LocalSingleStageDetector',
-    local_learning=dict(partition=['stem', 'layer1.1', 'layer2.0']),
+    local_learning=dict(_base_.fba, num_modules=4),
 )

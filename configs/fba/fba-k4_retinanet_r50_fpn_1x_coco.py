@@ -1,7 +1,5 @@
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    type='mmfba.LocalSingleStageDetector',
-    backbone=dict(init_cfg=None, frozen_stages=-1, norm_eval=False),
-    local_learning=dict(num_modules=4),
-)
-optim_wrapper = dict(clip_grad=dict(max_norm=10))
+_base_ = [
+    '../local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py',
+    '../_base_/recipes/fba.py',
+]
+model = dict(local_learning=_base_.fba)

@@ -1,4 +1,4 @@
-_base_ = '../fba/fba-k4_retinanet_r50_fpn_1x_coco.py'
+_base_ = '../local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py'
 model = dict(
     local_learning=dict(
         auxiliary=dict(

@@ -16,6 +16,7 @@ from mmengine.registry import OPTIMIZERS
 
 from mmfba.local.statistics import is_batch_norm
 from mmfba.models.build_model import build_model
+from mmfba.models.describe import made_of
 
 from .step_profile import StepProfile, profile_step
 from .synthetic import make_batch, meta_targets, slice_batch
@@ -181,6 +182,7 @@ def _row(
         num_modules=model.learner.num_modules if local else 1,
         cuts=model.cuts if local else [],
         aux_parameters=sum(p.numel() for p in auxiliary),
+        **made_of(model),
         peak_bytes=profile.peak_bytes,
         static_bytes=static,
         activation_bytes=profile.activation_bytes,

@@ -54,6 +54,8 @@ def plot_comparison(
 
 def _draw_accuracy(axes: Axes, rows: list[dict[str, Any]], key: str) -> None:
     for i, row in enumerate(rows):
+        if row[key] is None:  # its steps were not timed
+            continue
         point = (row[key], row['mean'])
         color = COLORS[i % len(COLORS)]
         axes.errorbar(*point, yerr=row['std'], fmt='o', color=color)
@@ -71,4 +73,4 @@ def _draw_accuracy(axes: Axes, rows: list[dict[str, Any]], key: str) -> None:
 def _draw_bars(axes: Axes, rows: list[dict[str, Any]], key: str) -> None:
     names = [row['arm'] for row in rows]
     colors = [COLORS[i % len(COLORS)] for i in range(len(rows))]
-    axes.barh(names, [row[key] for row in rows], color=colors)
+    axes.barh(names, [row[key] or 0 for row in rows], color=colors)

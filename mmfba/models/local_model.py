@@ -44,6 +44,7 @@ class LocalModel:
         network_name (str): Its attribute that is cut.
         anatomy (Anatomy): The network's units.
         ranges (list[tuple[int, int]]): Those of each local module.
+        taps (tuple[str]): What goes into the bank.
         learner (LocalLearner): What runs a training step.
         local_aux (nn.ModuleList): The auxiliary networks.
 
@@ -127,6 +128,7 @@ class LocalModel:
         if taps is None:
             taps = self.default_taps(main, cuts)
         check_taps(taps, list(features))
+        self.taps = tuple(taps)
         self.local_aux = build_auxiliaries(options, main, features, cuts, taps)
         self.head_changes = MainHeadChanges(self)
         self.learner = LocalLearner(

@@ -39,10 +39,8 @@ def test_meta_device_is_the_cpu_without_the_work(task):
 
 def test_two_stages_on_the_meta_device():
     """As many regions are sampled there as there are at most."""
-    cfg = Config.fromfile(
-        ROOT
-        / 'configs/fba/fba-k4_faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes.py'
-    )
+    name = 'local-fpn-k4_faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes'
+    cfg = Config.fromfile(ROOT / f'configs/local_fpn/{name}.py')
     complete(cfg)
     rows = [
         benchmark(cfg, ['bp', 'fba'], 4, (128, 128), device)[0]

@@ -22,3 +22,14 @@ def test_each_cost_has_a_panel(trained, time, tmp_path):
         'auxiliary parameters',
     ]
     assert path.stat().st_size
+
+
+@pytest.mark.parametrize('trained', [True, False])
+def test_an_arm_without_times_is_drawn_without_them(trained, tmp_path):
+    rows = [dict(COSTS, arm=arm, step_time_ratio=1.0) for arm in ('BP', 'A')]
+    rows[1].update(step_time_ratio=None)
+    for row in rows if trained else ():
+        row.update(mean=0.5, std=0.1)
+    figure = plot_comparison(rows, 'mAP', str(tmp_path / 'plot.png'))
+    drawn = [len(axes.texts) for axes in figure.axes]
+    assert drawn == ([2, 2, 1, 2] if trained else [0] * 4)

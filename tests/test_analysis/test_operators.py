@@ -7,7 +7,7 @@ from mmfba.analysis.benchmark import ArmRun, benchmark
 from mmfba.analysis.operators import OperatorCount
 from mmfba.local_config import complete
 
-RETINANET = 'configs/fba/fba-k4_retinanet_r50_fpn_1x_coco.py'
+RETINANET = 'configs/local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py'
 SHAPE = (800, 1344)
 
 

@@ -257,12 +257,12 @@ def test_another_plain_model(options, match, trained, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     'name',
     [
-        'faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes',
-        'swin-w32_1xb128-2e_fashion-mnist',
+        'local_fpn/local-fpn-k4_faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes',
+        'fba/fba-k4_swin-w32_1xb128-2e_fashion-mnist',
     ],
 )
 def test_other_families(tmp_path, name):
-    cfg = Config.fromfile(ROOT / f'configs/fba/fba-k4_{name}.py')
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
     path = tmp_path / 'epoch_1.pth'
     state = build_model(cfg).state_dict()
     torch.save(dict(meta=dict(), state_dict=state), path)

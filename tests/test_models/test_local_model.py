@@ -2,6 +2,7 @@
 """What must always hold, for the three tasks."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -129,9 +130,27 @@ def test_batch_norm_statistics_move_once(task, timing):
 
 
 def test_a_first_pass_that_nobody_reads_is_refused():
+    twice = dict(timing='two_pass', auxiliary=dict(neck=dict(fusion='none')))
     with pytest.raises(ValueError, match='no auxiliary network reads it'):
-        build('classification', num_modules=3, timing='two_pass')
-    build('classification', num_modules=1, timing='two_pass')  # plain
+        build('classification', num_modules=3, **twice)
+    build('classification', num_modules=1, **twice)  # plain
+
+
+def test_classifiers_read_the_pooled_features_of_earlier_cuts():
+    model = build('classification', num_modules=4)
+    cuts = [f'{cut}.pooled' for cut in model.cuts]
+    for i, aux in enumerate(model.local_aux):
+        assert aux.reads == tuple(cuts[:i])
+        assert aux.neck.fusion.operator == 'gate'
+    alone = dict(neck=dict(fusion='none'))
+    model = build('classification', num_modules=4, auxiliary=alone)
+    assert not any(aux.reads for aux in model.local_aux)
+
+
+def test_classifiers_of_maps_read_maps_of_earlier_cuts():
+    model = build('classification', num_modules=3)
+    main = replace(model.main_model(), head_inputs=((2, 32, 8, 8),))
+    assert model.default_taps(main, ['stem']) == ['stem']
 
 
 @tasks

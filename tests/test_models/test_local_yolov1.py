@@ -29,12 +29,13 @@ def test_one_module_is_bp():
 def test_auxiliary_networks_by_default():
     model = build(TASK, num_modules=4)
     assert model.cuts == ['layer1.1', 'layer2.1', 'layer3.1']
-    strides = (4, 8, 16)
-    for i, (aux, stride) in enumerate(zip(model.local_aux, strides)):
-        assert aux.reads == ()
+    maps = [torch.rand(2, 8 * 2**i, 32 // 2**i, 32 // 2**i) for i in range(3)]
+    bank = dict(zip(model.cuts, maps))
+    for i, (aux, x) in enumerate(zip(model.local_aux, maps)):
+        assert aux.reads == tuple(model.cuts[:i])
+        assert aux.neck.fusion.operator == 'add'
         assert sorted(aux.neck.slm.channels) == [2, 3, 4][i:]
-        x = torch.rand(2, [8, 16, 32][i], 128 // stride, 128 // stride)
-        (feature,) = aux.neck(x, None)
+        (feature,) = aux.neck(x, bank)
         # Half of the main feature's channels, at its stride.
         assert feature.shape == (2, 32, 4, 4)
         head = aux.head
@@ -51,7 +52,7 @@ def test_auxiliary_networks_by_default():
     [
         dict(num_modules=9),
         dict(num_modules=3, auxiliary=dict(neck=dict(mode='stage_tail'))),
-        dict(num_modules=3, auxiliary=dict(neck=dict(fusion='add'))),
+        dict(num_modules=3, auxiliary=dict(neck=dict(fusion='none'))),
         dict(
             num_modules=3,
             timing='two_pass',
@@ -65,7 +66,7 @@ def test_auxiliary_networks_by_default():
             ),
         ),
     ],
-    ids=['K=9', 'stage_tail', 'bank', 'two passes', 'shared head'],
+    ids=['K=9', 'stage_tail', 'SLM only', 'two passes', 'shared head'],
 )
 def test_every_parameter_learns(options):
     model = build(TASK, **options)
@@ -76,8 +77,7 @@ def test_every_parameter_learns(options):
 
 
 def test_the_bank_holds_the_ends_of_stages():
-    fusion = dict(auxiliary=dict(neck=dict(fusion='add')))
-    model = build(TASK, partition=['layer1.1', 'layer2.0'], **fusion)
+    model = build(TASK, partition=['layer1.1', 'layer2.0'])
     assert [aux.reads for aux in model.local_aux] == [(), ('layer1.1',)]
 
 

@@ -72,13 +72,19 @@ OPTIONS = {
         ),
         (dict(taps=['layer9.9']), "taps: no feature 'layer9.9'; choose"),
         (dict(taps='layer1.0'), "taps='layer1.0': expected a list"),
-        (dict(taps=['layer1.0']), r"taps: nobody reads \['layer1.0'\]: leave"),
         (
-            dict(taps=['layer1.0'], **_neck(fusion='add')),
+            dict(taps=['layer1.0.pooled'], **_neck(fusion='none')),
+            r"taps: nobody reads \['layer1.0.pooled'\]: leave",
+        ),
+        (
+            dict(taps=['layer1.0']),
             "taps: 'layer1.0' cannot be fused.*tap 'layer1.0.pooled'",
         ),
         (dict(timing='later'), "timing='later': .*'causal', 'two_pass'"),
-        (dict(timing='two_pass'), "timing='two_pass': .*leave timing out"),
+        (
+            dict(timing='two_pass', **_neck(fusion='none')),
+            "timing='two_pass': .*leave timing out",
+        ),
         (dict(backward='later'), "backward='later': .*'immediate', 'summed'"),
         (dict(lean_stem='maybe'), "lean_stem='maybe': expected a bool"),
         (dict(lean_stem=True), 'lean_stem: .*MaxPool2d: leave lean_stem out'),

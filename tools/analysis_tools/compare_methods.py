@@ -151,7 +151,8 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
     from mmfba.analysis.accuracy import ORDER_NOTE, fba_row
 
     table = Table(box=None)
-    table.add_column('arm', overflow='fold')
+    for name in ('arm', 'SLM', 'bank', 'head'):
+        table.add_column(name, overflow='fold')
     names = ['K', 'aux. parameters', 'peak, MiB', 'peak ratio', 'rest ratio']
     names += ['GFLOPs', 'FLOPs ratio', 'time ratio', metric]
     reference = fba_row(rows)
@@ -165,7 +166,7 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
         )
         spread = '' if std is None else f' ± {std:.3g}'
         table.add_row(
-            row['arm'],
+            *(row[key] for key in ('arm', 'slm', 'bank', 'head')),
             str(row['num_modules']),
             f'{row["aux_parameters"]:,}',
             f'{row["peak_bytes"] / 2**20:,.1f}',
@@ -177,7 +178,7 @@ def show(rows: List[Dict[str, Any]], metric: str) -> None:
             '-' if mean is None else f'{mean:.4g}{spread}',
             *([_vs(row, reference)] if reference else []),
         )
-    console = Console(width=130)
+    console = Console(width=160)
     console.print(table)
     console.print(
         'Ratios refer to the first arm; rest is what a step adds to weights, '

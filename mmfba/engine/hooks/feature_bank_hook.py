@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmfba.models.auxiliary.auxiliary_network import check_num_images
-from mmfba.models.describe import describe
+from mmfba.models.describe import NOTHING_READ, describe, method_name
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
@@ -32,7 +32,8 @@ class FeatureBankHook(Hook):
     """Watches over local learning and its feature bank in a training run.
 
     Before training it checks that model, optimizer wrapper and runner
-    settings fit together, and logs what each local module trains and reads.
+    settings fit together, and logs what each local module trains and reads; it
+    warns where an SLM could read the bank and none does.
     During training it logs the largest size of the bank as ``bank_mib``, lets
     the log average local losses as it does the main loss, and ends at a loss
     that is NaN or infinite, see :class:`LocalBackward`. It adds
@@ -109,11 +110,18 @@ class FeatureBankHook(Hook):
                 'forward; only what surrounds them is compiled'
             )
         model.head_changes.hooks = _hooks_in_training(runner.hooks)
+        name = method_name(model)
         runner.logger.info(
             f'Local learning, K={model.learner.num_modules}, backward '
-            f'{model.learner.backward}, bank {model.learner.timing}:\n'
-            f'{_format(describe(model))}{model.remark}'
+            f'{model.learner.backward}, bank {model.learner.timing}; '
+            f'{name}:\n{_format(describe(model))}{model.remark}'
         )
+        if name in NOTHING_READ:
+            runner.logger.warning(
+                f'No auxiliary network reads the feature bank ({name}, not '
+                "FBA): set local_learning.partition='stage', taps to earlier "
+                "units, or auxiliary.neck.fusion='add'"
+            )
 
     def after_train_iter(
         self,
@@ -184,7 +192,8 @@ def _hooks_in_training(hooks: List[Hook]) -> List[str]:
 
 def _format(rows: List[Dict[str, Any]]) -> str:
     table = Table()
-    for name in ('module', 'units', 'parameters', 'auxiliary', 'reads'):
+    names = ('module', 'units', 'parameters', 'auxiliary', 'SLM', 'head')
+    for name in (*names, 'reads'):
         table.add_column(name)
     for row in rows:
         table.add_row(
@@ -192,8 +201,10 @@ def _format(rows: List[Dict[str, Any]]) -> str:
             row['units'],
             f'{row["parameters"]:,}',
             f'{row["aux_parameters"]:,}',
+            row['slm'],
+            row['head'],
             ', '.join(row['reads']) or '-',
         )
-    console = Console(file=StringIO(), width=100)
+    console = Console(file=StringIO(), width=120)
     console.print(table)
     return console.file.getvalue()

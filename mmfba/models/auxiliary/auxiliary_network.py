@@ -27,6 +27,12 @@ class AuxiliaryNetwork(BaseModule):
         return ()
 
     @property
+    def parts(self) -> Dict[str, str]:
+        """dict[str, str]: In words, what it has as an SLM, ``slm``, and as a
+        head, ``head``."""
+        return dict(slm='none', head='own')
+
+    @property
     def min_images(self) -> int:
         """int: The fewest images that :meth:`loss` can be computed of: batch
         normalisation of vectors needs two."""

@@ -1,10 +1,11 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 from torch import Tensor, nn
 
 from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
+from mmfba.type_name import type_name
 
 from ..anchor_loss import dense_loss, targets_of
 from ..image_wise import check_image_wise_head
@@ -47,7 +48,8 @@ class FBAAuxiliary(AuxiliaryNetwork):
             made['levels'] = self.neck.predicted_levels
         if self.neck.strides is not None:
             made['strides'] = self.neck.strides
-        head = MODELS.build(head, default_args=made)
+        cfg, head = head, MODELS.build(head, default_args=made)
+        self._head_words = _head_words(cfg, head)
         # In a tuple the main head is no submodule: it stays the main model's.
         self._shared = (head,) if head is spec.main.head_module else ()
         self._targets = targets_of(head, spec.main.anchor_targets)
@@ -57,6 +59,13 @@ class FBAAuxiliary(AuxiliaryNetwork):
     @property
     def reads(self) -> Tuple[str, ...]:
         return (*self.neck.reads, *getattr(self._task_head, 'reads', ()))
+
+    @property
+    def parts(self) -> Dict[str, str]:
+        slm = getattr(self.neck, 'slm', None)
+        return dict(
+            slm='none' if slm is None else slm.words, head=self._head_words
+        )
 
     @property
     def shared_modules(self) -> Tuple[nn.Module, ...]:
@@ -94,3 +103,13 @@ class FBAAuxiliary(AuxiliaryNetwork):
             return  # its tail and loss are the main network's
         check_image_wise_head(self._task_head)
         self.neck.check_image_wise()
+
+
+def _head_words(cfg: Mapping[str, Any], head: nn.Module) -> str:
+    kind = type_name(cfg['type']).rpartition('.')[2]
+    modes = kind in ('TaskHead', 'SRHead')
+    words = cfg.get('mode', 'slim') if modes else kind
+    convs = getattr(head, 'stacked_convs', len(getattr(head, 'convs', ())))
+    if not convs or words == 'shared':
+        return words
+    return f'{words}, {convs} conv{"s" if convs > 1 else ""}'

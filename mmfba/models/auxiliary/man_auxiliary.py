@@ -97,6 +97,10 @@ class MANAuxiliary(AuxiliaryNetwork):
         return self.host.reads
 
     @property
+    def parts(self) -> Dict[str, str]:
+        return self.host.parts
+
+    @property
     def shared_modules(self) -> Tuple[nn.Module, ...]:
         return self.host.shared_modules
 

@@ -13,7 +13,7 @@ from ..options import LocalLearningOptions
 
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='none'),
+    neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='gate'),
     head=dict(type='mmfba.TaskHead', mode='copy'),
 )
 
@@ -46,7 +46,10 @@ class LocalClassification(LocalModel):
         )
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
-        return [cut + POOLED for cut in cuts]
+        # As what they are fused with: vectors, or maps where no neck pools.
+        taken = main.head_inputs or ((0, 0),)
+        vectors = all(len(shape) == 2 for shape in taken)
+        return [cut + POOLED if vectors else cut for cut in cuts]
 
     def loss(self, inputs: Tensor, data_samples: List[Any]) -> Dict[str, Any]:
         """Losses of one step and values of the local losses, see

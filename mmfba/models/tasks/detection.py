@@ -30,7 +30,7 @@ FPN_AUXILIARY = dict(
 OTHER_NECKS_AUXILIARY = dict(FPN_AUXILIARY, neck=dict(type='mmfba.SLMFPN'))
 NO_NECK_AUXILIARY = dict(
     FPN_AUXILIARY,
-    neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5),
+    neck=dict(type='mmfba.SLMNeck', channel_ratio=0.5, fusion='add'),
     head=dict(HEAD, stacked_convs=1),
 )
 BOX_AUXILIARY = dict(
@@ -44,9 +44,10 @@ class LocalDetection(LocalModel):
     """Local learning of a detector of mmdet.
 
     Where the head is a dense one, the auxiliary networks have a slim copy of
-    it, on a local FPN of the bank where the neck is an FPN, on an SLM and a
-    copy of the neck where it is another one, on an SLM where there is none.
-    For all other heads they are a local FPN with a dense head of their own.
+    it, on a local FPN, without an SLM, where the neck is an FPN; on SLM, bank
+    and a copy of the neck where it is another one; on SLM and bank where
+    there is none. For all other heads they are a local FPN with a dense head
+    of their own.
     """
 
     library = 'mmdet'

@@ -4,7 +4,7 @@ import torch
 from local_models import build
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
-from tiny_runner import make_runner
+from tiny_runner import TinyData, make_runner
 
 from mmfba.engine.hooks import PlainCheckpointHook
 from mmfba.models.describe import describe
@@ -116,3 +116,40 @@ def test_resuming_with_other_cuts_is_refused(tmp_path):
     runner.train()
     assert runner.epoch == 2
     make_runner(other, tmp_path, load_from=path).train()
+
+
+@pytest.mark.parametrize(
+    'task, options, name, warned',
+    [
+        ('classification', dict(num_modules=3), 'FBA: SLM and bank', False),
+        (
+            'classification',
+            dict(num_modules=3, auxiliary=dict(neck=dict(fusion='none'))),
+            'SLM only',
+            True,
+        ),
+        # The default of its cuts: no reason to warn.
+        ('detection', dict(partition=['stem']), 'local FPN', False),
+    ],
+)
+def test_names_the_method_and_warns_where_no_slm_reads(
+    task, options, name, warned, tmp_path, monkeypatch
+):
+    scope = dict(classification='mmpretrain', detection='mmdet')[task]
+    runner = make_runner(
+        build(task, **options),
+        tmp_path,
+        dataset=TinyData(task),
+        default_scope=scope,
+    )
+    lines = dict(info=[], warning=[])
+    for level, found in lines.items():
+        monkeypatch.setattr(runner.logger, level, found.append)
+    runner.train()
+    (table,) = (line for line in lines['info'] if 'Local learning' in line)
+    assert f'; {name}:\n' in table and 'SLM' in table and 'head' in table
+    warnings = [line for line in lines['warning'] if 'feature bank' in line]
+    assert len(warnings) == warned
+    if warned:
+        assert "partition='stage'" in warnings[0] and 'fusion' in warnings[0]
+        assert '\n' not in warnings[0]

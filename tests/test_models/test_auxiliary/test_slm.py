@@ -8,7 +8,7 @@ import torch
 from specs import make_spec
 from torch import nn
 
-from mmfba.models.auxiliary.necks.slm import SLM, slm_stages
+from mmfba.models.auxiliary.necks.slm import SLM
 
 RESNET_18 = mmpretrain.ResNet(18, stem_channels=16, base_channels=16)
 RESNET_50 = mmdet.ResNet(50, base_channels=8)
@@ -16,7 +16,7 @@ WIDTHS = {1: 16, 2: 32, 3: 64, 4: 128}  # of ResNet-18, strides 4 to 32
 
 
 def make_slm(spec, mode, *options):
-    return SLM(spec, slm_stages(spec, mode), *options)
+    return SLM(spec, mode, *options)
 
 
 def strides(slm):

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Tuple
 
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
@@ -17,8 +17,7 @@ class SLM(BaseModule):
 
     Args:
         spec (UnitSpec): The cut.
-        stages (Sequence[int]): The stages that it makes, see
-            :func:`slm_stages`.
+        mode (str): Which stages it makes, see :func:`slm_stages`.
         channel_ratio (float): Width of the blocks in proportion to the
             backbone's stage, rounded to multiples of 8.
         blocks_per_stage (int): Number of blocks for each stage; with 0 the
@@ -29,12 +28,15 @@ class SLM(BaseModule):
     def __init__(
         self,
         spec: UnitSpec,
-        stages: Sequence[int],
+        mode: str,
         channel_ratio: float,
         blocks_per_stage: int,
     ) -> None:
         super().__init__(init_cfg=init_cfg_like(spec.main.backbone))
+        stages = slm_stages(spec, mode)
         _check(channel_ratio, blocks_per_stage)
+        self.mode, self.channel_ratio = mode, channel_ratio
+        self.blocks_per_stage = blocks_per_stage
         self.recompute = spec.checkpoint
         self.channels: Dict[int, int] = {}
         self.stages = ModuleDict()
@@ -52,6 +54,16 @@ class SLM(BaseModule):
             )
             self.channels[stage] = width
             channels, stride = width, end.stride
+
+    @property
+    def words(self) -> str:
+        """str: Its kind and width, such as ``'stage_tail x0.5'``; none where
+        it has no blocks."""
+        count = self.blocks_per_stage
+        if count == 0:
+            return 'none'
+        several = f', {count} blocks a stage' if count > 1 else ''
+        return f'{self.mode} x{float(self.channel_ratio)}{several}'
 
     def forward(self, x: Tensor) -> Dict[int, Tensor]:
         """The features made for each stage, in order, of that at the cut."""

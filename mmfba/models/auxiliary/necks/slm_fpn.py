@@ -13,7 +13,7 @@ from ..unit_spec import UnitSpec
 from .fusion import OPERATORS, Fusion, readable_entries
 from .levels import Level, level_size, plan_levels
 from .pyramid_neck import Features, PyramidNeck
-from .slm import SLM, slm_stages
+from .slm import SLM
 
 
 @MODELS.register_module()
@@ -56,8 +56,7 @@ class SLMFPN(PyramidNeck):
     ) -> None:
         super().__init__(spec, out_channels)
         check_choice('auxiliary.neck.fusion', fusion, OPERATORS)
-        stages = slm_stages(spec, mode)
-        self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
+        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
         bank = () if fusion == 'none' else readable_entries(spec, False)
         self.plan = plan_levels(spec, mode, self.slm.channels, bank)
         self.fusions = ModuleDict(

@@ -12,7 +12,7 @@ from ..unit_spec import UnitSpec
 from .auxiliary_neck import AuxiliaryNeck
 from .fusion import Fusion, readable_entries
 from .neck_copy import copy_neck
-from .slm import SLM, slm_stages
+from .slm import SLM
 
 POOLING = ('GlobalAveragePooling',)
 
@@ -42,15 +42,14 @@ class SLMNeck(AuxiliaryNeck):
         fusion: str = 'none',
     ) -> None:
         super().__init__()
-        stages = slm_stages(spec, mode)
-        self.slm = SLM(spec, stages, channel_ratio, blocks_per_stage)
-        self.out_channels = list(self.slm.channels.values())[-1]
+        self.slm = SLM(spec, mode, channel_ratio, blocks_per_stage)
+        stage, self.out_channels = list(self.slm.channels.items())[-1]
         self.pool, pooled = None, False
         vectors = [len(shape) == 2 for shape in spec.main.head_inputs or ()]
         if vectors == [True] and _pools(spec.main.neck):
             self.pool, pooled = _average, True
         elif spec.main.neck is not None:
-            self.pool, shape = self._copy_neck(spec, stages[-1])
+            self.pool, shape = self._copy_neck(spec, stage)
             self.out_channels, pooled = shape[1], len(shape) == 2
         if fusion != 'none':
             self.reads = readable_entries(spec, pooled)
