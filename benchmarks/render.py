@@ -14,6 +14,7 @@ FOLDERS = sorted(
 PAGES = (
     'README.md',
     *(f'configs/{name}/README.md' for name in FOLDERS),
+    'docs/install.md',
     'docs/memory.md',
     'docs/supported.md',
     'docs/understanding.md',
