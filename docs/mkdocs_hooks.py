@@ -17,7 +17,7 @@ LINKED = ('LICENSE', 'configs/**/*.py', 'benchmarks/comparisons/*.py')
 LINK = re.compile(r'(?<=\]\()(?![a-z]+:|[#/])([^)#\s]+)')
 RST = (
     (r':(?:class|func|meth|attr|mod):`~?([^`]+)`', r'`\1`'),
-    (r':math:`([^`]+)`', r'`\1`'),
+    (r':math:`([^`]+)`', lambda match: convert(match[1])),
     (r'`([^`<]+?)\s*<(\S+?)>`_', r'[\1](\2)'),
 )
 

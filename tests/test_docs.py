@@ -67,6 +67,7 @@ def run(command, folder):
         os.environ,
         CUDA_VISIBLE_DEVICES='',
         MPLBACKEND='agg',
+        NOTEBOOK_IMAGES='16',
         PATH=f'{bin_dir}{os.pathsep}{os.environ["PATH"]}',
         PYTHONPATH=str(ROOT),
         TORCH_HOME=str(folder / 'torch_home'),
