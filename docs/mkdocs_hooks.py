@@ -10,6 +10,7 @@ from pathlib import Path
 from griffe import Extension
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
+from pymdownx.slugs import slugify
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ('CHANGELOG.md', 'CONTRIBUTING.md', '*/README.md', 'configs/*/*.md')
@@ -23,10 +24,10 @@ RST = (
 
 
 def on_config(config):
-    """Formulas are written as on GitHub, and become MathML."""
+    """Formulas and anchors of headings are as on GitHub."""
     fence = dict(name='math', **{'class': 'math'}, format=formula)
-    extension = config.mdx_configs.setdefault('pymdownx.superfences', {})
-    extension['custom_fences'] = [fence]
+    config.mdx_configs['pymdownx.superfences'] = dict(custom_fences=[fence])
+    config.mdx_configs['toc']['slugify'] = slugify(case='lower')
 
 
 def formula(source, *_, **__) -> str:
