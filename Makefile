@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto
 export PYTHON
 
-.PHONY: help env demo test test-slow lint clean
+.PHONY: help env demo test test-slow lint docs clean
 .NOTPARALLEL:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test       run the tests except the slow ones (PYTEST_ARGS=...)'
 	@echo 'make test-slow  run the slow tests'
 	@echo 'make lint       check style, spelling and the Dockerfile'
+	@echo 'make docs       build the pages of docs/ into site/'
 	@echo 'make env        only set up .venv'
 	@echo 'make clean      remove caches and build leftovers, but not .venv'
 
@@ -36,6 +37,10 @@ lint: env
 	$(PY) -m codespell_lib
 	.venv/bin/hadolint Dockerfile
 
+docs: env
+	@$(PY) -m pip install -q -r requirements/docs.txt -c requirements/lock.txt
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
 clean:
-	rm -rf build dist .hypothesis .pytest_cache .ruff_cache
+	rm -rf build dist site .hypothesis .pytest_cache .ruff_cache
 	find . -name .venv -prune -o -name __pycache__ -exec rm -rf {} +

@@ -14,6 +14,8 @@ FOLDERS = sorted(
 PAGES = (
     'README.md',
     *(f'configs/{name}/README.md' for name in FOLDERS),
+    'docs/ablations.md',
+    'docs/install.md',
     'docs/memory.md',
     'docs/methods.md',
     'docs/supported.md',

@@ -51,10 +51,13 @@ class LocalLearningOptions:
             all levels at once, as auxiliary heads do, see
             :func:`mmfba.models.anchor_loss.anchor_loss`: fewer operators, the
             same loss up to the order of sums. Defaults to False.
-        backward (str): ``'immediate'`` or ``'summed'``, see
-            :class:`mmfba.local.LocalLearner`. Defaults to ``'immediate'``.
-        timing (str): ``'causal'`` or ``'two_pass'``, see there. Defaults to
-            ``'causal'``.
+        backward (str): When the local backwards run: ``'immediate'``, each
+            before the next module starts, or ``'summed'``, with the last one,
+            which saves no memory and is there for checks. Defaults to
+            ``'immediate'``.
+        timing (str): When the bank is filled: ``'causal'``, as the modules
+            run, or ``'two_pass'``, by a forward without gradients before.
+            Defaults to ``'causal'``.
         taps (list[str], optional): What goes into the bank: unit names, the
             same with ``.pooled``, or ``'input'``. Defaults to what suits the
             task.
@@ -65,7 +68,8 @@ class LocalLearningOptions:
             their units again in the backward instead of keeping their
             activations; True for all. Defaults to False.
         loss_weight (float | list[float]): Weight of the local losses, one or
-            K - 1. Defaults to 1.0.
+            K - 1. With SGD it is a learning rate of the local modules.
+            Defaults to 1.0.
         auxiliary (dict): Auxiliary networks, merged over the task's defaults.
     """
 
