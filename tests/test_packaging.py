@@ -12,6 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from tiny_configs import CLASSIFICATION, localised
+from tiny_data import write_cifar10
 
 import mmfba
 
@@ -153,6 +154,7 @@ def test_mim_trains_tests_and_runs(checkout, tmp_path_factory):
         pytest.skip('openmim cannot be downloaded here')
     subprocess.run([*pip, '--no-build-isolation', str(checkout)], check=True)
     path = os.pathsep.join([str(site), str(ROOT / 'tests')])
+    write_cifar10(work / 'data/cifar10')
     (work / 'plain.py').write_text(CLASSIFICATION)
     (work / 'local.py').write_text(localised('classification', 'plain.py'))
 

@@ -170,14 +170,15 @@ def read_start(
             for key in ('frozen_stages', 'norm_eval')
             if f'model.backbone.{key}' in changes
         ]
-        if changes:
+        if kept:
             console.print(
                 f'kept: {", ".join(kept)}; --from-scratch trains all of it',
                 soft_wrap=True,
             )
         return {}
     for key, value in changes.items():
-        console.print(f'from scratch: {key}={value}', soft_wrap=True)
+        shown = str(value).replace(", '_delete_': True", '')
+        console.print(f'from scratch: {key}={shown}', soft_wrap=True)
     if not changes:
         console.print('from scratch: the config says so already')
     cfg.merge_from_dict(copy.deepcopy(changes))

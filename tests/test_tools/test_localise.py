@@ -75,7 +75,7 @@ def test_fine_tuning_stays_so(localise):
     Path('base.py').write_text(DETECTION)
     options = '--cfg-options model.test_cfg.max_per_img=7'
     out = localise(
-        'base.py --budget 1K -o written.py --choose 9 --plot out/memory.png '
+        'base.py --budget 8 -o written.py --choose 8 --plot out/memory.png '
         + options
     )
     assert Path('out/memory.png').is_file()
@@ -110,7 +110,7 @@ def test_from_scratch(localise):
 def test_pure_python(localise):
     Path('base.py').write_text(DETECTION)
     Path('stock.py').write_text(python_style(Config.fromfile('base.py')))
-    localise('stock.py --budget 1K -o written.py --choose 9')
+    localise('stock.py --budget 8 -o written.py --choose 8')
     text = Path('written.py').read_text()
     assert 'from .stock import *' in text and "'mmfba" not in text
     found = Config.fromfile('written.py')
