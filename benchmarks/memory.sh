@@ -25,6 +25,12 @@ measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
     fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
     fba+fast+stem+chunk+checkpoint2 fba+stem+tuned fba+stem+tuned+update \
     accum2
+# The README's: the stock config, with what a GPU's kernel of the loss keeps.
+ways=(bp cp stem+checkpoint+chunk fba+stem+balanced+chunk+checkpoint)
+stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
+local="model.type=mmfba.LocalRetinaNet model.local_learning.num_modules=4"
+measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
+    "${ways[@]}"
 if [ -z "$only" ]; then
     "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
         --shape 800 1344 --arms bp cp fba fba+stem+chunk+checkpoint2 \

@@ -8,6 +8,7 @@ from .results import demo_table, results_table
 from .similarity import similarity_table
 from .supported import supported_table
 from .versions import versions_table
+from .ways import ways_table
 
 TABLES = dict(
     accuracy=accuracy_plot,
@@ -20,4 +21,5 @@ TABLES = dict(
     supported=supported_table,
     table=paper_table,
     versions=versions_table,
+    ways=ways_table,
 )

@@ -16,6 +16,7 @@ from .common import (
 
 SUMMARY = {
     'ResNet-32, Fashion-MNIST': 'fashion-mnist_peers',
+    'small Swin, Fashion-MNIST': 'fashion-mnist_swin-w32',
     'RetinaNet-R18, digit scenes': 'digit-scenes_peers',
     'YOLOv1-R18, digit scenes': 'digit-scenes_yolov1',
     'small EDSR x2, photographs': 'photographs_peers',
@@ -23,7 +24,11 @@ SUMMARY = {
 """The comparison of each task."""
 ARMS = ('BP', 'FBA', 'SLM only', 'local FPN')
 """Those that are shown: BP, FBA, and what is recommended beside it."""
-RATIOS = ('peak_ratio', 'activation_ratio', 'flops_ratio')
+RATIOS = ('peak_ratio', 'flops_ratio')
+MORE = (
+    'Commands, machines and all other arms: '
+    '[methods compared](docs/understanding.md).'
+)
 
 
 def demo_table(*_) -> str:
@@ -54,8 +59,8 @@ def demo_table(*_) -> str:
 def results_table(*_) -> str:
     """BP, FBA and what is recommended in each task, over seeds."""
     names = ['network, data', 'trained by', 'K', 'SLM', 'bank', 'head']
-    names += ['accuracy', 'vs BP', 'peak / BP', 'rest / BP', 'FLOPs / BP']
-    rows, sources = [names, ['---'] * len(names)], []
+    names += ['accuracy', 'vs BP', 'peak / BP', 'FLOPs / BP']
+    rows, notes = [names, ['---'] * len(names)], set()
     for title, name in SUMMARY.items():
         path = RESULTS / f'comparisons/{name}.json'
         if not path.exists():
@@ -81,12 +86,6 @@ def results_table(*_) -> str:
                     *(f'{row[key]:.2f}' for key in RATIOS),
                 ]
             )
-        sources.append((title, seeds_note(result), origin(result)))
-    notes = {note for _, note, _ in sources}
-    shared = notes if len(notes) == 1 else set()  # then once is enough
-    origins = [
-        ' '.join([f'{title}:', *({note} - shared), text])
-        for title, note, text in sources
-    ]
+        notes.add(seeds_note(result))
     table = [f'| {" | ".join(cells)} |' for cells in rows]
-    return '\n'.join([*table, '', *shared, *origins])
+    return '\n'.join([*table, '', *sorted(notes), MORE])
