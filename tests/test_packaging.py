@@ -176,7 +176,7 @@ def test_mim_trains_tests_and_runs(checkout, tmp_path_factory):
     assert weights.is_file()
     out = run(f'test mmfba local.py --checkpoint {weights}')
     assert 'accuracy/top1' in out
-    assert 'usage: ' in run('run mmfba localise --help')
+    assert 'layer1' in run('run mmfba list_units local.py')
 
 
 def test_model_index_names_existing_files():
