@@ -13,7 +13,7 @@ from ..options import LocalLearningOptions
 
 AUXILIARY = dict(
     type='mmfba.FBAAuxiliary',
-    neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='gate'),
+    neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='add'),
     head=dict(type='mmfba.TaskHead', mode='copy'),
 )
 
