@@ -74,6 +74,8 @@ def results_table(*_) -> str:
             row = arms[arm]
             compared = row is not bp and 'mean' in row and 'mean' in bp
             trained = 'mean' in row
+            if not trained and arm != 'FBA':
+                continue
             text = f'{measure} {accuracy(row, metric)}{unit}'
             rows.append(
                 [
