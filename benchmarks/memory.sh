@@ -44,6 +44,11 @@ for scale in 2 4; do
         fba+tuned fba+width25+chunk fba+width25+tuned fba+k16+chunk \
         fba+k16+width25+chunk
 done
+measure resnet32_128x32x32 \
+    configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py 128 32 32 \
+    model.local_learning.loss_weight=4.0 \
+    bp checkpoint fba fba+checkpoint fba+k7+balanced fba+k4+balanced \
+    fba+k4+balanced+checkpoint
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"
     if [ $depth = 34 ]; then

@@ -179,7 +179,9 @@ def test_lean_needs_a_focal_loss():
         make_arm(config('super-resolution'), 'lean', 4, SHAPE)
 
 
-@pytest.mark.parametrize('center_sampling', [False, True])
+@pytest.mark.parametrize(
+    'center_sampling', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_fcos(center_sampling):
     """As on the CPU."""
     cfg = config('detection', num_modules=3)

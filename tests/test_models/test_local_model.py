@@ -141,7 +141,7 @@ def test_classifiers_read_the_pooled_features_of_earlier_cuts():
     cuts = [f'{cut}.pooled' for cut in model.cuts]
     for i, aux in enumerate(model.local_aux):
         assert aux.reads == tuple(cuts[:i])
-        assert aux.neck.fusion.operator == 'gate'
+        assert aux.neck.fusion.operator == 'add'
     alone = dict(neck=dict(fusion='none'))
     model = build('classification', num_modules=4, auxiliary=alone)
     assert not any(aux.reads for aux in model.local_aux)

@@ -36,7 +36,10 @@ def run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     'task, text, pictures',
-    [('detection', DETECTION, 2), ('classification', CLASSIFICATION, 4)],
+    [
+        pytest.param('detection', DETECTION, 2, marks=pytest.mark.slow),
+        ('classification', CLASSIFICATION, 4),
+    ],
 )
 def test_classes_do_what_names_do(task, text, pictures, run, tmp_path, capfd):
     if task == 'detection':

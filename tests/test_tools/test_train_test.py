@@ -51,6 +51,7 @@ def test_detection(tmp_path):
     assert 'coco/bbox_mAP' in _metrics(tmp_path / 'tested')
 
 
+@pytest.mark.slow
 def test_classification(tmp_path):
     write_cifar10(tmp_path / 'data/cifar10')
     (tmp_path / 'cls.py').write_text(CLASSIFICATION)
