@@ -10,7 +10,7 @@ export PYTHON
 .NOTPARALLEL:
 
 help:
-	@echo 'make demo       train and compare a detector by FBA and by BP'
+	@echo 'make demo       train and compare a detector by local learning and by BP'
 	@echo 'make test       run the tests except the slow ones (PYTEST_ARGS=...)'
 	@echo 'make test-slow  run the slow tests'
 	@echo 'make lint       check style, spelling and the Dockerfile'

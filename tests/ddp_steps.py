@@ -197,6 +197,25 @@ def a_step_after_one_that_was_broken_off(rank):
         )
 
 
+def a_step_without_sync_after_one_without_backward(rank):
+    """Its gradients stay where they are."""
+    task = 'classification'
+    model = build(task, num_modules=3)
+    ddp = LocalDistributedDataParallel(model)
+    batch = data(model, task, seed=rank)
+    expected = own_gradients(rank, model, batch)
+    bare_loss(model, batch, forward=ddp)
+    model.zero_grad()
+    with ddp.no_sync():
+        returned = bare_loss(model, batch, forward=ddp)
+    model.parse_losses(returned)[0].backward()
+    assert not ddp.reduction.started
+    for name, grad in gradients(model).items():
+        torch.testing.assert_close(
+            grad, expected[name], rtol=1e-6, atol=1e-6, msg=name
+        )
+
+
 def a_parameter_without_gradient_is_an_error_that_names_it(rank):
     for holder in ('local_aux.0', 'head'):
         model = build('classification', num_modules=3)

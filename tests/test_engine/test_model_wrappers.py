@@ -32,6 +32,7 @@ def test_in_two_processes(tmp_path):
         ddp_steps.static_graph_is_refused_where_local_backwards_run,
         ddp_steps.a_plain_loop_and_no_sync,
         ddp_steps.a_step_after_one_that_was_broken_off,
+        ddp_steps.a_step_without_sync_after_one_without_backward,
         ddp_steps.a_parameter_without_gradient_is_an_error_that_names_it,
         ddp_steps.a_gradient_that_grows_under_way_is_an_error_that_names_it,
         ddp_steps.the_sync_norm_of_mmcv_can_be_cut,

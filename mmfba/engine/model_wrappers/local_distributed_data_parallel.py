@@ -68,11 +68,12 @@ class LocalDistributedDataParallel(nn.Module):
     def forward(self, *args, **kwargs) -> Any:
         """Forward of the model, local backwards included; a backward from
         what it returns ends with averaged gradients."""
+        if torch.is_grad_enabled():  # a step that had no backward is over
+            self.reduction.clear()
+            self._backward_ends = False
         if not (self.require_backward_grad_sync and torch.is_grad_enabled()):
             with self.module.learner.lend_reduction(lambda parameters: None):
                 return self._with_graph(self.module(*args, **kwargs))
-        self.reduction.clear()
-        self._backward_ends = False
         with self.module.learner.lend_reduction(self.reduction.start):
             outputs = self._with_graph(self.module(*args, **kwargs))
         started = self.reduction.started
