@@ -12,24 +12,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_tool(cwd, command: str) -> str:
+def run_tool(cwd, command: str, root: Path = ROOT, **environ: str) -> str:
     """Run, for example, ``'train.py det.py --resume'``, on the CPU.
 
     Args:
         cwd (Path): Working directory, where configs look for ``data/``.
         command (str): Path of a script in tools/, Python or shell, and its
             arguments.
+        root (Path): The project.
+        environ (str): Further variables of the environment.
 
     Returns:
         str: What it printed. It is asserted that it ended well.
     """
     tool, *args = shlex.split(command)
     # The package, and tiny_cifar10 for `custom_imports`.
-    path = [ROOT, ROOT / 'tests', os.environ.get('PYTHONPATH')]
+    path = [root, root / 'tests', os.environ.get('PYTHONPATH')]
     env = dict(
         os.environ,
         PYTHONPATH=os.pathsep.join(str(p) for p in path if p),
         CUDA_VISIBLE_DEVICES='',
+        **environ,
     )
     shell = tool.endswith('.sh')
     if shell:
@@ -39,7 +42,7 @@ def run_tool(cwd, command: str) -> str:
             PORT=str(free_port()),
         )
     done = subprocess.run(
-        ['bash' if shell else sys.executable, str(ROOT / 'tools' / tool)]
+        ['bash' if shell else sys.executable, str(root / 'tools' / tool)]
         + args,
         cwd=cwd,
         env=env,

@@ -1,13 +1,13 @@
 # Copyright (c) mmfba authors.
 """Accuracy of the arms of a comparison, over several seeds."""
 
-import os
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Optional
 
+import torch
 from scipy.stats import ttest_ind
 
 from .comparison import Arm, Comparison
@@ -51,7 +51,7 @@ def train_all(
         SystemExit: If a run fails, after all others are done; at once if the
             test gives no such metric.
     """
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, torch.get_num_threads() // jobs)
     found = _known_runs(comparison, known)
     failed: list[str] = []
     pool = ThreadPoolExecutor(jobs)
