@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hub import get_config
 from python_configs import python_style
 from run_tool import ROOT, run_tool
 from tiny_data import write_coco, write_div2k, write_imagenet
 
 EPOCH = 'train_cfg.max_epochs=1 default_hooks.logger.interval=1'
 STEPS = 'train_cfg.max_iters=2 default_hooks.logger.interval=1'
+RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 CONFIGS = {
     'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': ('1.7GiB', EPOCH),
-    'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py': ('1.6GiB', EPOCH),
+    RETINANET: ('1.6GiB', EPOCH),
     'stock.py': ('1.6GiB', EPOCH),
     'mmpretrain::resnet/resnet50_8xb32_in1k.py': ('1GiB', EPOCH),
     'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py': ('100MiB', STEPS),
@@ -42,7 +44,7 @@ def clone(tmp_path_factory):
     for weights in ResNet50_Weights:
         path = hub / Path(weights.url).name
         torch.save(resnet50().state_dict(), path)
-    stock = Config.fromfile('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    stock = get_config(RETINANET)
     (root / 'stock.py').write_text(python_style(stock))
     return root
 
