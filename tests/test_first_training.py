@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
-"""From a stock config to local learning, by the two commands of README.md, in
-a fresh clone, on tiny data where the config looks for its own."""
+"""From a stock config to local learning, by one command of README.md, in a
+fresh clone, on tiny data where the config looks for its own."""
 
 import re
 import shutil
@@ -19,11 +19,11 @@ EPOCH = 'train_cfg.max_epochs=1 default_hooks.logger.interval=1'
 STEPS = 'train_cfg.max_iters=2 default_hooks.logger.interval=1'
 RETINANET = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 CONFIGS = {
-    'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': ('1.7GiB', EPOCH),
-    RETINANET: ('1.6GiB', EPOCH),
-    'stock.py': ('1.6GiB', EPOCH),
-    'mmpretrain::resnet/resnet50_8xb32_in1k.py': ('1GiB', EPOCH),
-    'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py': ('100MiB', STEPS),
+    'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': EPOCH,
+    RETINANET: EPOCH,
+    'stock.py': EPOCH,  # RetinaNet's in pure Python
+    'mmpretrain::resnet/resnet50_8xb32_in1k.py': EPOCH,
+    'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py': STEPS,
 }
 
 
@@ -52,16 +52,16 @@ def clone(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize('config', CONFIGS)
 def test_a_stock_config_trains_locally(clone, config):
-    budget, options = CONFIGS[config]
-    found = run_tool(
-        clone, f'localise.py {config} --budget {budget} -o my_local.py', clone
-    )
-    cfg = Config.fromfile(clone / 'my_local.py')
-    assert cfg.model.local_learning.num_modules > 1, found
     out = run_tool(
         clone,
-        f'train.py my_local.py --cfg-options {options}',
+        f'train.py {config} --localise 4 --work-dir out --cfg-options '
+        f'{CONFIGS[config]}',
         clone,
         TORCH_HOME=str(clone / 'hub'),
     )
-    assert re.search('local module', out)
+    assert 'local module' in out
+    losses = re.findall(r'aux_2\S*loss\S*: ([\d.]+)', out)
+    assert losses and all(0 < float(loss) < 1e3 for loss in losses)
+    weights = torch.load(next((clone / 'out').glob('*_*.pth')))
+    assert any(key.startswith('local_aux.2.') for key in weights['state_dict'])
+    shutil.rmtree(clone / 'out')
