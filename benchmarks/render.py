@@ -19,6 +19,7 @@ PAGES = (
     'docs/install.md',
     'docs/memory.md',
     'docs/methods.md',
+    'docs/scaling.md',
     'docs/supported.md',
     'docs/understanding.md',
 )

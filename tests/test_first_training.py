@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hub import get_config
 from python_configs import python_style
 from run_tool import ROOT, run_tool
@@ -59,7 +58,6 @@ def test_a_stock_config_trains_locally(clone, config):
         clone,
         TORCH_HOME=str(clone / 'hub'),
     )
-    assert 'local module' in out
     losses = re.findall(r'aux_2\S*loss\S*: ([\d.]+)', out)
     assert losses and all(0 < float(loss) < 1e3 for loss in losses)
     weights = torch.load(next((clone / 'out').glob('*_*.pth')))

@@ -1,13 +1,7 @@
-# Number and place of the cuts, classification: the same FBA, its SLM alone and
-# two peers, cut uniformly into 16 modules and, as BalancedPartition cuts FBA
-# for these batches, into 7 and 4.
+# Number and place of the cuts, classification: the same FBA cut uniformly into
+# 16 modules and, as BalancedPartition cuts it for these batches, into 7 and 4.
 _base_ = './_base_/fashion-mnist_10k.py'
 fba = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
-dgl = 'configs/dgl/dgl-auglocal-k16_resnet32_1xb128-2e_fashion-mnist.py'
-auglocal = (
-    'configs/auglocal/auglocal-d2-k16_resnet32_1xb128-2e_fashion-mnist.py'
-)
-none = 'model.local_learning.auxiliary.neck.fusion=none'
 k4, k7 = (
     [
         f'model.local_learning.num_modules={len(cuts) + 1}',
@@ -23,11 +17,5 @@ arms = {
     'FBA, K=4': dict(config=fba, options=k4),
     'FBA, K=7': dict(config=fba, options=k7),
     'FBA, K=16': dict(config=fba),
-    'SLM only, K=4': dict(config=fba, options=[*k4, none]),
-    'DGL, K=4': dict(config=dgl, options=k4),
-    'AugLocal, K=4': dict(config=auglocal, options=k4),
-    'SLM only, K=7': dict(config=fba, options=[*k7, none]),
-    'DGL, K=7': dict(config=dgl, options=k7),
-    'AugLocal, K=7': dict(config=auglocal, options=k7),
 }
-del fba, dgl, auglocal, none, k4, k7
+del fba, k4, k7
