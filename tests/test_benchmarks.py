@@ -261,3 +261,36 @@ def test_recommended_rows_are_beside_bp_and_fba(render):
         lines = [x for x in table.splitlines() if f'| {network} |' in x]
         names = [line.split('|')[2].strip() for line in lines]
         assert names == ['BP', 'FBA', arm]
+
+
+def test_model_of_a_step(render):
+    from step_model import FLOPS, WAYS, Module, Step
+
+    mib = 2**20
+    modules = [
+        Module(plain=1e12, local=4e12, plain_bytes=30 * mib, local_bytes=mib),
+        Module(2e12, 6e12, plain_bytes=90 * mib, local_bytes=119 * mib),
+    ]
+
+    def seconds(way, gpus, network):
+        step = Step(gpus, network)
+        WAYS[way](modules, step)
+        return step.seconds
+
+    # Alone, a step is its work.
+    for way, work in dict(DDP=9e12, FSDP2=9e12, LocalDDP=1e13).items():
+        assert seconds(way, 1, 1e9) == pytest.approx(work / FLOPS)
+    # Where the wire alone counts, a step is what travels over it: DDP reduces,
+    # which is two rounds, FSDP2 gathers twice and scatters once, but for the
+    # last of four parts of its second module, which stays for the backward.
+    round_s = 120 * mib / 2 / 1e3
+    rounds = {
+        'DDP': 2,
+        'LocalDDP': 2,
+        'FSDP2': 3 - 22.5 / 120,
+        'local FSDP2': 2,
+    }
+    for way, count in rounds.items():
+        assert seconds(way, 16, 1e3) == pytest.approx(count * round_s, 1e-2)
+    # Never faster than the work or the wire.
+    assert seconds('DDP', 16, 1e9) > max(9e12 / FLOPS, 2 * round_s / 1e6)
