@@ -56,7 +56,7 @@ def test_a_stock_config_trains_locally(clone, config):
         f'train.py {config} --localise 4 --work-dir out --cfg-options '
         f'{CONFIGS[config]}',
         clone,
-        TORCH_HOME=str(clone / 'hub'),
+        TORCH_HOME=str(clone),
     )
     losses = re.findall(r'aux_2\S*loss\S*: ([\d.]+)', out)
     assert losses and all(0 < float(loss) < 1e3 for loss in losses)
