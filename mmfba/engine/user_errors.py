@@ -9,6 +9,7 @@ import textwrap
 import traceback
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional
+from urllib.error import URLError
 
 import cv2
 from mmengine import registry
@@ -101,6 +102,8 @@ def explain(error: BaseException) -> str:
     if ' ' not in text:
         text = f'{type(error).__name__}: {text}'
     scopes = [frame.f_locals for frame in reversed(frames)]
+    if isinstance(error, URLError):
+        text += _download(scopes)
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
     if unexpected and unexpected[1] == 'local_learning':
         cls = next((s['obj_cls'] for s in scopes if 'obj_cls' in s), None)
@@ -108,6 +111,18 @@ def explain(error: BaseException) -> str:
     if unexpected:
         text += _options(unexpected[1], scopes)
     return f'{_subject(scopes)}{text} ({TRACEBACK}=1 shows where)'
+
+
+def _download(scopes: List[Dict[str, Any]]) -> str:
+    """What was to be downloaded, and what else could be done."""
+    for scope in scopes:
+        if 'url' in scope and 'dst' in scope:  # of torch.hub
+            return (
+                f': {scope["url"]} was not downloaded: put it there as '
+                f'{scope["dst"]}, or begin without it by '
+                'model.backbone.init_cfg=None'
+            )
+    return ''
 
 
 def _subject(scopes: List[Dict[str, Any]]) -> str:
