@@ -460,7 +460,14 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize('name', TASKS)
+@pytest.mark.parametrize(
+    'name',
+    [
+        # test_train_test.py runs a detector.
+        pytest.param(name, marks=[pytest.mark.slow] * ('retinanet' in name))
+        for name in TASKS
+    ],
+)
 def test_train_resume_and_test_on_tiny_data(name, tmp_path):
     write, options, resumed, test_options = TASKS[name]
     write(tmp_path / 'data')

@@ -30,7 +30,13 @@ CONFIGS = dict(
 )
 
 
-@pytest.mark.parametrize('library', CONFIGS)
+@pytest.mark.parametrize(
+    'library',
+    [
+        name if name == 'mmdet' else pytest.param(name, marks=pytest.mark.slow)
+        for name in CONFIGS
+    ],
+)
 def test_a_local_model_imports_what_the_plain_one_does(library, tmp_path):
     """mmdet and mmpretrain import each other where both are installed."""
     name = CONFIGS[library]

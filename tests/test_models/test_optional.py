@@ -37,7 +37,13 @@ PARTS = dict(
 )
 
 
-@pytest.mark.parametrize('missing', ['mmdet,mmagic', 'mmpretrain,mmagic'])
+@pytest.mark.parametrize(
+    'missing',
+    [
+        'mmdet,mmagic',
+        pytest.param('mmpretrain,mmagic', marks=pytest.mark.slow),
+    ],
+)
 def test_works_without_the_libraries_of_other_tasks(missing):
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', SCRIPT, missing],

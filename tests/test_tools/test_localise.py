@@ -40,7 +40,6 @@ def localise(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     'task, text, says',
     [
-        ('detection', DETECTION, '2 images of 96x96 (train_dataloader.batch'),
         ('classification', CLASSIFICATION, '16 images of 32x32'),
         (
             'super-resolution',
@@ -71,7 +70,7 @@ def test_a_row_is_chosen_and_trained(localise):
     assert Path('work_dirs/written/epoch_1.pth').is_file()
 
 
-def test_fine_tuning_stays_so(localise):
+def test_a_detector_is_fine_tuned_still(localise):
     Path('base.py').write_text(DETECTION)
     options = '--cfg-options model.test_cfg.max_per_img=7'
     out = localise(
@@ -79,6 +78,7 @@ def test_fine_tuning_stays_so(localise):
         + options
     )
     assert Path('out/memory.png').is_file()
+    assert '2 images of 96x96 (train_dataloader.batch' in out
     assert 'kept: frozen_stages=1, norm_eval=True; --from-scr' in out
     base, found = Config.fromfile('base.py'), Config.fromfile('written.py')
     assert found.model.type == 'mmfba.LocalRetinaNet'
