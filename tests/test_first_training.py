@@ -53,13 +53,12 @@ def clone(tmp_path_factory):
 def test_a_stock_config_trains_locally(clone, config):
     out = run_tool(
         clone,
-        f'train.py {config} --localise 4 --work-dir out --cfg-options '
-        f'{CONFIGS[config]}',
+        f'train.py {config} --localise 4 --cfg-options {CONFIGS[config]}',
         clone,
         TORCH_HOME=str(clone),
     )
     losses = re.findall(r'aux2/\w+: ([\d.]+)', out)
     assert losses and all(0 < float(loss) < 1e3 for loss in losses)
-    weights = torch.load(next((clone / 'out').glob('*_*.pth')))
+    weights = torch.load(next((clone / 'work_dirs').rglob('*_*.pth')))
     assert any(key.startswith('local_aux.2.') for key in weights['state_dict'])
-    shutil.rmtree(clone / 'out')
+    shutil.rmtree(clone / 'work_dirs')

@@ -14,8 +14,8 @@ k4, k7 = (
 )
 arms = {
     'BP': dict(config=fba, options=['model.local_learning.num_modules=1']),
-    'FBA, K=4': dict(config=fba, options=k4),
-    'FBA, K=7': dict(config=fba, options=k7),
-    'FBA, K=16': dict(config=fba),
+    'FBA (K=16)': dict(config=fba),
+    'FBA (K=7, balanced)': dict(config=fba, options=k7),
+    'FBA (K=4, balanced)': dict(config=fba, options=k4),
 }
 del fba, k4, k7
