@@ -1,5 +1,6 @@
 # For fine-tuning: the backbone of retinanet_r18-w32-pretrained_*.
 _base_ = [
+    '../_base_/models/resnet18-w32.py',
     '../_base_/datasets/fashion_mnist_32.py',
     '../_base_/schedules/fashion_mnist_2e.py',
     'mmpretrain::_base_/default_runtime.py',
@@ -7,22 +8,9 @@ _base_ = [
 # Grey images become colour ones as three means are taken from them.
 data_preprocessor = dict(mean=[72.94] * 3, std=[90.02] * 3)
 resize = dict(type='Resize', scale=64)
-train_dataloader = dict(
-    dataset=dict(pipeline=[resize, *_base_.train_pipeline[1:]])
-)
-val_dataloader = dict(
-    dataset=dict(pipeline=[resize, *_base_.test_pipeline[1:]])
-)
+train_pipeline = [resize, *_base_.train_pipeline[1:]]
+test_pipeline = [resize, *_base_.test_pipeline[1:]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-model = dict(
-    type='ImageClassifier',
-    backbone=dict(type='ResNet', depth=18, stem_channels=32, base_channels=32),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=10,
-        in_channels=256,
-        loss=dict(type='CrossEntropyLoss'),
-    ),
-)
 randomness = dict(seed=0)
