@@ -7,6 +7,7 @@ model = dict(
         frozen_stages=1,
         norm_eval=True,
         init_cfg=dict(
+            _delete_=True,
             type='Pretrained',
             checkpoint='work_dirs/resnet18-w32_1xb128-2e_fashion-mnist/'
             'epoch_2.pth',
