@@ -57,10 +57,10 @@ class LocalDistributedDataParallel(nn.Module):
             module, 'model_wrapper_cfg.type', "use 'MMDistributedDataParallel'"
         )
         self.require_backward_grad_sync = True
-        # Losses and synchronised norms wait for what they reduce, on the
-        # default group: there it would come behind gradients under way. NCCL
-        # asks for one order of launches, over all groups, in all processes.
-        # It is given: a process launches local module by local module.
+        # What losses and synchronised norms reduce, on the default group,
+        # does not wait behind gradients, nor is it mistaken for them where a
+        # process lacks one and sends it later. NCCL wants launches in one
+        # order in all processes: it is that of the modules.
         limit = None if timeout is None else timedelta(0, timeout)
         group = dist.new_group(timeout=limit)
         self.reduction = GradientReduction(int(bucket_cap_mb * 2**20), group)
