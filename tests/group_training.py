@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from uuid import uuid4
 
 import torch
@@ -21,12 +22,9 @@ from mmfba.engine.model_wrappers import LocalDistributedDataParallel
 from mmfba.engine.processes import UNSHARED
 from mmfba.local.learner import LocalLearner
 
-FAULTY = 1
-"""The rank that faults are of."""
 
-
-def run_group(cfg, fault=None, restarts=0):
-    """Train in a process group of its own; ``fault`` is called before.
+def run_group(cfg, fault=None, rank=1, restarts=0):
+    """Train in a process group of its own; one calls ``fault`` before.
 
     Returns:
         tuple[int, float, str]: Exit status, how many seconds it ran, and what
@@ -35,7 +33,9 @@ def run_group(cfg, fault=None, restarts=0):
     folder = os.path.dirname(cfg.work_dir)
     cfg.dump(os.path.join(folder, 'config.py'))
     context = multiprocessing.get_context('fork')
-    agent = context.Process(target=_launch, args=(folder, fault, restarts))
+    agent = context.Process(
+        target=_launch, args=(folder, fault, rank, restarts)
+    )
     start = time.monotonic()
     agent.start()
     agent.join()
@@ -44,7 +44,7 @@ def run_group(cfg, fault=None, restarts=0):
         return agent.exitcode, seconds, log.read()
 
 
-def _launch(folder, fault, restarts):
+def _launch(folder, fault, rank, restarts):
     sys.stdout = sys.stderr = open(os.path.join(folder, 'log'), 'w')
     for stream in (1, 2):
         os.dup2(sys.stderr.fileno(), stream)
@@ -61,29 +61,31 @@ def _launch(folder, fault, restarts):
         start_method='fork',
     )
     try:
-        elastic_launch(settings, _train)(folder, fault)
+        elastic_launch(settings, _train)(folder, fault, rank)
     except (ChildFailedError, SignalException) as error:
         print(error, flush=True)
         os._exit(1)
     os._exit(0)  # without what pytest does at an exit
 
 
-def _train(folder, fault):
+def _train(folder, fault, rank):
     torch.set_num_threads(1)
     # As in a process that was not forked.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if fault is not None and int(os.environ['RANK']) == FAULTY:
+    if fault is not None and int(os.environ['RANK']) == rank:
         fault()
     config = os.path.join(folder, 'config.py')
     load_tool('train').main([config, '--launcher', 'pytorch', '--resume'])
 
 
-def killed(seconds):
-    """SIGKILL, once, after so many seconds."""
-    if os.environ['TORCHELASTIC_RESTART_COUNT'] == '0':
-        kill = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
-        kill.daemon = True
-        kill.start()
+def killed(at_step, seconds):
+    """SIGKILL, once, so many seconds after a training step has begun."""
+    if os.environ['TORCHELASTIC_RESTART_COUNT'] != '0':
+        return
+    kill = partial(os.kill, os.getpid(), signal.SIGKILL)
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    _at_step(at_step, timer.start)
 
 
 def fails_in_a_local_loss():
@@ -107,12 +109,20 @@ def data_end_early():
 
 def is_silent():
     """For ever, at the second step."""
+
+    def sleep():
+        print(f'silent since {time.time()}', flush=True)
+        time.sleep(10000)
+
+    _at_step(1, sleep)
+
+
+def _at_step(number, action):
     step, calls = LocalDistributedDataParallel.train_step, itertools.count()
 
-    def sleeping(*args, **kwargs):
-        if next(calls) == 1:
-            print(f'silent since {time.time()}', flush=True)
-            time.sleep(10000)
+    def acting(*args, **kwargs):
+        if next(calls) == number:
+            action()
         return step(*args, **kwargs)
 
-    LocalDistributedDataParallel.train_step = sleeping
+    LocalDistributedDataParallel.train_step = acting
