@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 """What must hold in two processes; see multi_gpu.sh."""
 
+import logging
 import os
 import statistics
 import sys
@@ -25,6 +26,7 @@ RESNET = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
 
 def main(backend: str) -> None:
     """Run the checks; the first that fails ends them."""
+    logging.disable(logging.WARNING)  # lines of MMEngine for each weight
     dist.init_process_group(backend, timeout=timedelta(minutes=5))
     device = 'cpu'
     if backend == 'nccl':
