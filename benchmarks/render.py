@@ -17,6 +17,7 @@ PAGES = (
     *(f'configs/{name}/README.md' for name in FOLDERS),
     'docs/ablations.md',
     'docs/how_to/fine_tune.md',
+    'docs/how_to/several_gpus.md',
     'docs/install.md',
     'docs/memory.md',
     'docs/methods.md',

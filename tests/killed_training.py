@@ -153,3 +153,14 @@ def flatten(value, path=''):
     for key, item in value.items():
         leaves.update(flatten(item, f'{path}/{key}'))
     return leaves
+
+
+def assert_same(found, expected):
+    """Of two results, bit for bit."""
+    found, expected = flatten(found), flatten(expected)
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        if isinstance(value, torch.Tensor):
+            assert value.equal(found[path]), path
+        else:
+            assert value == found[path], path

@@ -6,7 +6,14 @@ import signal
 
 import pytest
 import torch
-from killed_training import ARMS, flatten, make_config, result, run
+from killed_training import (
+    ARMS,
+    assert_same,
+    flatten,
+    make_config,
+    result,
+    run,
+)
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='a forked process cannot use CUDA'
@@ -24,16 +31,6 @@ def _whole(folder, arm):
     return result(cfg), seconds
 
 
-def _assert_same(found, expected):
-    found, expected = flatten(found), flatten(expected)
-    assert found.keys() == expected.keys()
-    for path, value in expected.items():
-        if isinstance(value, torch.Tensor):
-            assert value.equal(found[path]), path
-        else:
-            assert value == found[path], path
-
-
 @pytest.mark.parametrize('arm', ['fba', 'man'])
 def test_killed_in_the_middle_of_writing(arm, tmp_path):
     expected, _ = _whole(tmp_path / 'whole', arm)
@@ -42,7 +39,7 @@ def test_killed_in_the_middle_of_writing(arm, tmp_path):
     # Four times to the disk an iteration; it dies writing the fourth file.
     assert run(cfg, writes=13)[0] == -signal.SIGKILL
     assert run(cfg)[0] == 0
-    _assert_same(result(cfg), expected)
+    assert_same(result(cfg), expected)
     paths = flatten(expected)
     assert any('local_aux' in path for path in paths)
     assert any('momentum_buffer' in path for path in paths)
@@ -70,5 +67,5 @@ def test_killed_at_random_moments(arm, tmp_path):
                 break
             assert status == -signal.SIGKILL
             kills += 1
-        _assert_same(result(cfg), expected)
+        assert_same(result(cfg), expected)
     print(f'{arm}: {kills} kills in {runs} trainings of {seconds:.1f} s')

@@ -191,6 +191,7 @@ def main(argv=None) -> None:
         if note:
             runner.logger.info(note)
         runner.register_hook(dict(type='mmfba.CheckpointFitHook'))
+        runner.register_hook(dict(type='mmfba.SameStepsHook'))
         with one_line_errors(runner), checkpoint_loading(trust):
             runner.train()
         del runner  # gloo ends with the last that holds its group

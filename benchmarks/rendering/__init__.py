@@ -3,6 +3,7 @@
 
 from .comparison import accuracy_plot, comparison_table
 from .memory import memory_table, pareto_plot
+from .overlap import overlap_table
 from .paper import paper_table
 from .results import demo_table, results_table
 from .scaling import scaling_table
@@ -16,6 +17,7 @@ TABLES = dict(
     comparison=comparison_table,
     demo=demo_table,
     memory=memory_table,
+    overlap=overlap_table,
     pareto=pareto_plot,
     results=results_table,
     scaling=scaling_table,

@@ -2,9 +2,10 @@
 """Training and testing in several processes, as the tools start them."""
 
 import gc
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import torch
 import torch.distributed as dist
@@ -20,10 +21,13 @@ from mmfba.local_config import is_local
 from mmfba.type_name import type_name
 
 from .build_runner import runner_class
+from .ended_together import ended_together
 from .model_wrappers import LocalDistributedDataParallel
 
 WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
 OURS = 'mmfba.LocalDistributedDataParallel'
+UNSHARED = 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE'
+"""Environment variable by which torchrun opens a store for each start."""
 
 
 @contextmanager
@@ -39,8 +43,10 @@ def several_processes(cfg: Config) -> Iterator[None]:
             train a local model, or the launcher needs GPUs.
     """
     _set_up(cfg)
+    several = cfg.get('launcher', 'none') != 'none'
     try:
-        yield
+        with ended_together() if several else nullcontext():
+            yield
     finally:
         # Before the interpreter goes: a thread of gloo that frees tensors
         # after that cannot have the GIL and aborts the process. The model's
@@ -61,8 +67,26 @@ def _set_up(cfg: Config) -> None:
             cfg.model_wrapper_cfg = dict(type=OURS)
         kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
         _check_wrapper(kind)
+        ours = issubclass(_find_wrapper(kind), LocalDistributedDataParallel)
+        if ours and _timeout(cfg) is not None:
+            cfg.model_wrapper_cfg.setdefault('timeout', _timeout(cfg))
+    if several:
+        _check_restarts()
     if several and not torch.cuda.is_available():
         _start_gloo(cfg)
+
+
+def _check_restarts() -> None:
+    """Refuse what could not start anew after a fault."""
+    restarts = os.environ.get('TORCHELASTIC_MAX_RESTARTS', '0')
+    shared = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') == 'True'
+    if shared and restarts != '0':
+        raise ValueError(
+            f'torchrun --max-restarts={restarts}: processes that start anew '
+            'would find the addresses of those that are gone: set the '
+            f'environment variable {UNSHARED}=1, and --standalone, or with '
+            'several machines --rdzv-backend=c10d and --rdzv-endpoint'
+        )
 
 
 def check_runner(runner: Any) -> None:
@@ -134,7 +158,12 @@ def _start_gloo(cfg: Config) -> None:
     cfg.model_wrapper_cfg = wrapper
     if dist.is_initialized():
         return
-    env = cfg.get('env_cfg') or {}
-    timeout = (env.get('dist_cfg') or {}).get('timeout')
+    timeout = _timeout(cfg)
     seconds = {} if timeout is None else dict(timeout=timedelta(0, timeout))
     dist.init_process_group('gloo', **seconds)
+
+
+def _timeout(cfg: Config) -> Optional[float]:
+    """Seconds that processes wait for each other; None is PyTorch's own."""
+    env = cfg.get('env_cfg') or {}
+    return (env.get('dist_cfg') or {}).get('timeout')

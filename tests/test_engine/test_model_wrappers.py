@@ -7,6 +7,7 @@ Starting them costs more than a check: each pair runs many of them.
 import functools
 
 import ddp_gradients
+import ddp_losses
 import ddp_missing
 import ddp_steps
 import ddp_zero
@@ -26,6 +27,7 @@ def test_in_two_processes(tmp_path):
         ddp_gradients.gradients_travel_while_the_next_module_runs,
         ddp_gradients.gradients_travel_while_the_final_backward_runs,
         ddp_gradients.gradients_equal_those_of_one_process_on_the_whole_batch,
+        ddp_losses.what_is_computed_does_not_wait_for_gradients,
         ddp_steps.accumulation_and_clipping,
         ddp_steps.update_by_module_gives_the_same_weights,
         ddp_steps.update_by_module_is_refused_with_the_wrapper_of_mmengine,

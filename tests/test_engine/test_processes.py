@@ -104,6 +104,25 @@ def test_the_time_limit_is_that_of_the_config(backends):
     assert backend == 'gloo' and options['timeout'].total_seconds() == 60
 
 
+def test_gradients_wait_as_long(backends):
+    env = dict(dist_cfg=dict(backend='nccl', timeout=60))
+    assert _set_up(_config(env_cfg=env)).model_wrapper_cfg.timeout == 60
+    mine = dict(type=OURS, timeout=5)
+    cfg = _set_up(_config(env_cfg=env, model_wrapper_cfg=mine))
+    assert cfg.model_wrapper_cfg.timeout == 5
+
+
+@pytest.mark.parametrize('shared', [True, False])
+def test_restarts_need_a_store_of_their_own(shared, backends, monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '3')
+    monkeypatch.setenv('TORCHELASTIC_USE_AGENT_STORE', str(shared))
+    if shared:
+        with pytest.raises(ValueError, match=f'{processes.UNSHARED}=1'):
+            _set_up(_config())
+    else:
+        _set_up(_config())
+
+
 @pytest.mark.parametrize(
     'keys, words',
     [

@@ -4,6 +4,7 @@ from .checkpoint_fit_hook import CheckpointFitHook
 from .feature_bank_hook import FeatureBankHook
 from .memory_profile_hook import MemoryProfileHook
 from .plain_checkpoint_hook import PlainCheckpointHook
+from .same_steps_hook import SameStepsHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -11,4 +12,5 @@ __all__ = [
     'FeatureBankHook',
     'MemoryProfileHook',
     'PlainCheckpointHook',
+    'SameStepsHook',
 ]

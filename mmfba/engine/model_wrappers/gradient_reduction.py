@@ -1,7 +1,17 @@
 # Copyright (c) mmfba authors.
 from collections import deque
 from contextlib import ExitStack
-from typing import Any, Deque, Dict, Iterator, List, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Deque,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import torch
 import torch.distributed as dist
@@ -32,10 +42,16 @@ class GradientReduction:
 
     Args:
         bucket_bytes (int): Gradients are put together up to this size.
+        group (ProcessGroup, optional): Of all processes, for gradients alone:
+            what else is reduced then does not wait behind them. Defaults to
+            None, the default group.
     """
 
-    def __init__(self, bucket_bytes: int) -> None:
+    def __init__(
+        self, bucket_bytes: int, group: Optional[dist.ProcessGroup] = None
+    ) -> None:
         self.bucket_bytes = bucket_bytes
+        self.group = group
         self.started: Set[nn.Parameter] = set()
         self.unreached: Parameters = []
         self.late: Parameters = []
@@ -96,10 +112,10 @@ class GradientReduction:
             p.grad = None
         self.started.update(bucket)
         # Divided first, as DistributedDataParallel does it: a sum of float16
-        # could overflow. The default group: with another one for gradients,
-        # NCCL's kernels could wait for each other.
+        # could overflow.
         flat.div_(dist.get_world_size())
-        return dist.all_reduce(flat, async_op=True), bucket, flat
+        work = dist.all_reduce(flat, group=self.group, async_op=True)
+        return work, bucket, flat
 
     def finish(self, keep: int = 0) -> None:
         """Make the averages the gradients, but of the last ``keep`` starts."""

@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List
+from datetime import timedelta
+from typing import Any, Dict, Iterator, List, Optional
 
 import torch
 import torch.distributed as dist
@@ -33,6 +34,9 @@ class LocalDistributedDataParallel(nn.Module):
         module (nn.Module): A local model, on its device.
         bucket_cap_mb (float): Gradients are put together up to this size in
             MiB. Defaults to 25, as in DistributedDataParallel.
+        timeout (float, optional): Seconds that gradients wait for those of
+            another process; ``tools/train.py`` takes
+            ``env_cfg.dist_cfg.timeout``. Defaults to None, PyTorch's own.
 
     Raises:
         TypeError: If the model does no local learning.
@@ -42,13 +46,24 @@ class LocalDistributedDataParallel(nn.Module):
         >>>     type='mmfba.LocalDistributedDataParallel')
     """
 
-    def __init__(self, module: nn.Module, bucket_cap_mb: float = 25) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        bucket_cap_mb: float = 25,
+        timeout: Optional[float] = None,
+    ) -> None:
         super().__init__()
         self.module = get_local_model(
             module, 'model_wrapper_cfg.type', "use 'MMDistributedDataParallel'"
         )
         self.require_backward_grad_sync = True
-        self.reduction = GradientReduction(int(bucket_cap_mb * 2**20))
+        # What losses and synchronised norms reduce, on the default group,
+        # does not wait behind gradients, nor is it mistaken for them where a
+        # process lacks one and sends it later. NCCL wants launches in one
+        # order in all processes: it is that of the modules.
+        limit = None if timeout is None else timedelta(0, timeout)
+        group = dist.new_group(timeout=limit)
+        self.reduction = GradientReduction(int(bucket_cap_mb * 2**20), group)
         self._backward_ends = False
         with torch.no_grad():
             for tensor in [*module.parameters(), *module.buffers()]:
