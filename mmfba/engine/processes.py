@@ -20,10 +20,14 @@ from mmfba.local_config import is_local
 from mmfba.type_name import type_name
 
 from .build_runner import runner_class
-from .model_wrappers import LocalDistributedDataParallel
+from .model_wrappers import (
+    LocalDistributedDataParallel,
+    LocalFullyShardedDataParallel,
+)
 
 WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
 OURS = 'mmfba.LocalDistributedDataParallel'
+SHARDED = 'mmfba.LocalFullyShardedDataParallel'
 
 
 @contextmanager
@@ -71,24 +75,33 @@ def check_runner(runner: Any) -> None:
         _refuse_strategy(f'{type(runner).__name__} as runner')
     if is_model_wrapper(runner.model):
         _check_wrapper(type(runner.model))
-        _check_checkpoints(runner)
+        _check_shards(runner)
 
 
-def _check_checkpoints(runner: Runner) -> None:
+def _check_shards(runner: Runner) -> None:
     """Refuse to train where the first checkpoint would wait for ever."""
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-    sharded = isinstance(optimizer, ZeroRedundancyOptimizer)
-    for hook in runner.hooks if sharded else ():
+    what = "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer'"
+    zero = isinstance(optimizer, ZeroRedundancyOptimizer)
+    sharded = isinstance(runner.model, LocalFullyShardedDataParallel)
+    if zero and sharded:
+        raise ValueError(
+            f'{what}: {SHARDED} shards the state of any optimizer: set the '
+            "type to that of optimizer_type, such as 'AdamW'"
+        )
+    if sharded:
+        what = f'model_wrapper_cfg.type={SHARDED!r}'
+    for hook in runner.hooks if zero or sharded else ():
         save = getattr(type(hook), '_save_checkpoint_with_step', None)
         if save is CheckpointHook._save_checkpoint_with_step and (
-            hook.save_optimizer
+            sharded or hook.save_optimizer
         ):
+            remedy = '' if sharded else ', or save_optimizer=False'
             raise ValueError(
-                "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer': all "
-                'processes must take part in a checkpoint, and '
+                f'{what}: all processes must take part in a checkpoint, and '
                 f'{type(hook).__name__} asks one: set default_hooks.'
                 "checkpoint.type='mmfba.AtomicCheckpointHook', as "
-                'tools/train.py does, or save_optimizer=False'
+                f'tools/train.py does{remedy}'
             )
 
 

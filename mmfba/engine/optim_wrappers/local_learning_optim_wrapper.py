@@ -17,6 +17,7 @@ from mmfba.models.out_of_memory import (
 from mmfba.registry import OPTIM_WRAPPERS
 
 from ..model_wrappers.gradient_reduction import GradientReduction
+from ..shards import shard_loaded_state
 from ..unwrap import get_local_model
 
 UPDATES = ('step', 'module')
@@ -51,6 +52,7 @@ class LocalBackward:
                 f'{NONFINITE}'
             )
         self.nonfinite = nonfinite
+        shard_loaded_state(self.optimizer)
 
     @property
     def scales_gradients(self) -> bool:
