@@ -16,6 +16,7 @@ PAGES = (
     'README.md',
     *(f'configs/{name}/README.md' for name in FOLDERS),
     'docs/ablations.md',
+    'docs/how_to/several_gpus.md',
     'docs/install.md',
     'docs/memory.md',
     'docs/methods.md',

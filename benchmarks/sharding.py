@@ -5,6 +5,7 @@ Usage: python benchmarks/sharding.py [OUT.json]
 """
 
 import json
+import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -64,6 +65,7 @@ def main() -> None:
 
 def _measure_all(rank: int, out: str) -> None:
     torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
     dist.init_process_group(
         'gloo',
         init_method=f'tcp://127.0.0.1:{PORT}',

@@ -125,8 +125,8 @@ def weights_are_gathered_once_and_freed_at_cuts(rank):
     task = 'detection'
     model = build(task, num_modules=4)
     net = LocalFullyShardedDataParallel(model)
-    parts = [part for part in net.reduction.parts if list(part.parameters())]
-    assert len(parts) == 4
+    assert [len(parts) for parts in net.reduction.parts] == [1, 1, 1, 1, 0]
+    parts = sum(net.reduction.parts, [])
 
     def held():
         whole = [
@@ -163,6 +163,15 @@ def mixed_precision(rank):
     net.train_step(raw_data(task, seed=rank), wrapper)
     assert next(net.parameters()).full_tensor().equal(before)
     assert wrapper.loss_scaler.get_scale() == 4
+
+    # And without a scaler, where one process alone has it in its shard.
+    wrapper = make_wrapper(net, nonfinite='skip')
+    for p in net.parameters():
+        p.grad = torch.ones_like(p)
+    if rank == 0:
+        next(net.parameters()).grad.to_local().fill_(math.inf)
+    wrapper.step()
+    assert next(net.parameters()).full_tensor().equal(before)
 
 
 def gradients_that_a_process_lacks(rank):

@@ -5,6 +5,7 @@ from .comparison import accuracy_plot, comparison_table
 from .memory import memory_table, pareto_plot
 from .paper import paper_table
 from .results import demo_table, results_table
+from .sharding import sharding_table
 from .similarity import similarity_table
 from .supported import supported_table
 from .versions import versions_table
@@ -17,6 +18,7 @@ TABLES = dict(
     memory=memory_table,
     pareto=pareto_plot,
     results=results_table,
+    sharding=sharding_table,
     similarity=similarity_table,
     supported=supported_table,
     table=paper_table,

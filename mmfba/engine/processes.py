@@ -110,7 +110,8 @@ def _refuse_strategy(what: str) -> None:
         f'{what}: local models are trained by the Runner of MMEngine. '
         'DeepSpeed, FSDP and ColossalAI take over backward and optimizer '
         "step, which local learning runs module by module: remove 'strategy' "
-        "and 'runner_type'; tools/dist_train.sh runs several processes"
+        "and 'runner_type'; tools/dist_train.sh runs several processes, and "
+        f'model_wrapper_cfg.type={SHARDED!r} shards the weights'
     )
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import torch
 import torch.distributed as dist
@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from mmfba.models.local_model import LocalModel
 
+PART_BYTES = 25 * 2**20
+"""As the buckets of data parallel training."""
+
 
 class Part(nn.Module):
-    """Weights that are gathered and freed together, of one local module.
+    """Weights of one local module that travel together.
 
     ``fully_shard`` puts their shards into the model itself: what holds them
     here has the dicts of the model's own modules. So the model keeps its
@@ -42,8 +45,8 @@ class WeightShards:
     :class:`GradientReduction` is.
 
     Attributes:
-        parts (list[Part]): Those of each local module; the last are needed
-            during the whole step, such as norms of pyramid levels.
+        parts (list[list[Part]]): Those of each local module; the last are
+            needed during the whole step, such as norms of pyramid levels.
         unreached (list[nn.Parameter]): Those without a gradient on any
             process.
 
@@ -58,28 +61,30 @@ class WeightShards:
         self.started = frozenset()
         self.late: List[nn.Parameter] = []
         self.unreached: List[nn.Parameter] = []
-        self._gathered: List[Part] = []
+        self._gathered: List[int] = []
         self._reached: List[Tuple[nn.Module, str, bool]] = []
         self.device = next(model.parameters()).device
         mesh = init_device_mesh(self.device.type, (dist.get_world_size(),))
-        self.parts = [Part(owners) for owners in _owners(model)]
-        for part in self.parts:
+        self.parts = [list(_parts(owners)) for owners in _owners(model)]
+        for part in sum(self.parts, []):
             fully_shard(part, mesh=mesh, reshard_after_forward=False)
 
     def gather(self, index: int) -> None:
         """Gather the weights of a local module, which is to run."""
-        for part in self.parts[-1:] * (index == 0) + [self.parts[index]]:
-            part.unshard()
-            self._gathered.append(part)
+        for i in (index,) if index else (len(self.parts) - 1, 0):
+            for part in self.parts[i]:
+                part.unshard()
+            self._gathered.append(i)
 
     def gather_all(self) -> None:
         """Gather all weights, until they are freed by :meth:`clear`."""
-        for part in self.parts:
+        for part in sum(self.parts, []):
             part.unshard()
 
     def start(self, _: Sequence[nn.Parameter]) -> None:
         """Average the gradients of the module that ran last."""
-        self._reduce(self._gathered.pop())
+        for part in self.parts[self._gathered.pop()]:
+            self._reduce(part)
 
     def watch(self, _: Sequence[nn.Parameter]) -> None:
         """What remains is averaged when the final backward has ended."""
@@ -87,7 +92,7 @@ class WeightShards:
     def start_watched(self) -> None:
         """Average what remains."""
         while self._gathered:
-            self._reduce(self._gathered.pop())
+            self.start(())
 
     def _reduce(self, part: Part) -> None:
         for holder in part.children():
@@ -115,13 +120,28 @@ class WeightShards:
 
     def clear(self) -> None:
         """Free all weights, and forget a step that was broken off."""
-        for part in self.parts:
-            for p in part.parameters() if part in self._gathered else ():
-                p.grad = None
-            part.reshard()
+        for i, parts in enumerate(self.parts):
+            for part in parts:
+                for p in part.parameters() if i in self._gathered else ():
+                    p.grad = None
+                part.reshard()
         self._gathered.clear()
         self._reached.clear()
         self.unreached.clear()
+
+
+def _parts(owners: Sequence[nn.Module]) -> Iterator[Part]:
+    part: List[nn.Module] = []
+    size = 0
+    for owner in owners:
+        nbytes = sum(p.nbytes for p in owner.parameters(recurse=False))
+        if part and size + nbytes > PART_BYTES:
+            yield Part(part)
+            part, size = [], 0
+        part.append(owner)
+        size += nbytes
+    if part:
+        yield Part(part)
 
 
 def _owners(model: LocalModel) -> List[List[nn.Module]]:
