@@ -31,9 +31,10 @@ def sharding_table(name: str, _: Optional[List[str]]) -> str:
     note = (
         f'`{result["config"]}`, AdamW, {result["images"]} image in each of '
         f'{result["processes"]} processes, in MB of 10^6 bytes. Weights at '
-        'most: shards and what is gathered. Between steps: weights and '
-        "optimizer's state. Peak: all tensors of a step. Gathered, scattered "
-        'and reduced: times each parameter. Sent: by a ring, by each process.'
+        'most: shards and what is gathered. Between steps: weights, state of '
+        'the optimizer and what the wrapper keeps, such as the buckets of '
+        'DDP. Peak: all tensors of a step. Gathered, scattered and reduced: '
+        'times each parameter. Sent: by each process, over a ring.'
     )
     return '\n'.join([*rows, '', note, '', origin(result)])
 

@@ -35,9 +35,7 @@ def test_in_two_processes():
             ddp_sharded.weights_are_gathered_once_and_freed_at_cuts,
             ddp_sharded.weights_are_those_of_data_parallel_training,
             ddp_sharded.accumulation_and_clipping,
-            ddp_sharded.mixed_precision,
             ddp_sharded.gradients_that_a_process_lacks,
-            ddp_sharded.a_step_after_one_that_was_broken_off,
             ddp_sharded.refusals,
         ]
     )
@@ -46,7 +44,13 @@ def test_in_two_processes():
 @needs_fsdp2
 @pytest.mark.slow
 def test_all_options_in_two_processes():
-    run_twice([ddp_sharded.the_same_with_other_options])
+    run_twice(
+        [
+            ddp_sharded.the_same_with_other_options,
+            ddp_sharded.mixed_precision,
+            ddp_sharded.a_step_after_one_that_was_broken_off,
+        ]
+    )
 
 
 @needs_fsdp2
