@@ -18,9 +18,10 @@ LR = 0.1
 SMALL = 0.01  # MiB in a bucket, so that there are several
 
 
-def run_twice(checks, timeout=600):
+def run_twice(checks, timeout=600, processes=2):
     """Run each ``check(rank)`` in both; an error there is one here."""
-    ranks = mp.spawn(_run, args=(free_port(), checks), nprocs=2, join=False)
+    args = (free_port(), checks, processes)
+    ranks = mp.spawn(_run, args=args, nprocs=processes, join=False)
     deadline = time.monotonic() + timeout
     while not ranks.join(timeout=1):
         if time.monotonic() > deadline:
@@ -29,16 +30,16 @@ def run_twice(checks, timeout=600):
             pytest.fail('the processes did not come to an end')
 
 
-def _run(rank, port, checks):
+def _run(rank, port, checks, processes):
     os.environ.update(
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),
         RANK=str(rank),
         LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
+        WORLD_SIZE=str(processes),
     )
     torch.set_num_threads(1)
-    dist.init_process_group('gloo', rank=rank, world_size=2)
+    dist.init_process_group('gloo', rank=rank, world_size=processes)
     for check in checks:
         check(rank)
     dist.barrier()

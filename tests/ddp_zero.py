@@ -29,9 +29,9 @@ def a_sharded_optimizer_is_saved_and_resumed(rank, work_dir):
         load_from=str(folder / 'zero/epoch_1.pth'),
     )
     for epoch, names in ((1, ['zero']), (2, ['zero', 'resumed'])):
-        plain = _read(folder / f'plain/epoch_{epoch}.pth')
+        plain = read(folder / f'plain/epoch_{epoch}.pth')
         for name in names:
-            found = _read(folder / f'{name}/epoch_{epoch}.pth')
+            found = read(folder / f'{name}/epoch_{epoch}.pth')
             for key in ('state_dict', 'optimizer'):
                 torch.testing.assert_close(
                     found[key], plain[key], rtol=0, atol=0
@@ -39,34 +39,35 @@ def a_sharded_optimizer_is_saved_and_resumed(rank, work_dir):
 
 
 def the_hook_of_mmengine_would_wait_for_ever(rank, work_dir):
-    runner = _runner(Path(work_dir) / 'refused', ZERO, stock=True)
+    runner = ddp_runner(Path(work_dir) / 'refused', ZERO, stock=True)
     words = "ZeroRedundancy.*type='mmfba.AtomicCheckpointHook'"
     with pytest.raises(ValueError, match=words):
         runner.train()
 
 
 def _train(folder, optimizer, **kwargs):
-    _runner(folder, optimizer, **kwargs).train()
+    ddp_runner(folder, optimizer, **kwargs).train()
     dist.barrier()
 
 
-def _runner(folder, optimizer, stock=False, **kwargs):
-    folder.mkdir(exist_ok=True)
+def ddp_runner(folder, optimizer, stock=False, kind=OURS, best=None, **kwargs):
+    """A runner with the checkpoint hook that tools/train.py takes."""
+    folder.mkdir(exist_ok=True, parents=True)
     runner = make_runner(
         build('classification', num_modules=3),
         folder,
         optimizer=optimizer,
-        launcher='pytorch',
-        cfg=dict(model_wrapper_cfg=dict(type=OURS)),
+        launcher=kwargs.pop('launcher', 'pytorch'),
+        cfg=dict(model_wrapper_cfg=dict(type=kind)),
         **kwargs,
     )
     if not stock:
         runner._hooks = [
             h for h in runner.hooks if type(h).__name__ != 'CheckpointHook'
         ]
-        runner.register_hook(AtomicCheckpointHook(interval=1))
+        runner.register_hook(AtomicCheckpointHook(interval=1, save_best=best))
     return runner
 
 
-def _read(path):
+def read(path):
     return torch.load(path, map_location='cpu', weights_only=True)

@@ -7,6 +7,7 @@ from .overlap import overlap_table
 from .paper import paper_table
 from .results import demo_table, results_table
 from .scaling import scaling_table
+from .sharding import sharding_table
 from .similarity import similarity_table
 from .supported import supported_table
 from .versions import versions_table
@@ -21,6 +22,7 @@ TABLES = dict(
     pareto=pareto_plot,
     results=results_table,
     scaling=scaling_table,
+    sharding=sharding_table,
     similarity=similarity_table,
     supported=supported_table,
     table=paper_table,

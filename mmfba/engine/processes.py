@@ -22,10 +22,14 @@ from mmfba.type_name import type_name
 
 from .build_runner import runner_class
 from .ended_together import ended_together
-from .model_wrappers import LocalDistributedDataParallel
+from .model_wrappers import (
+    LocalDistributedDataParallel,
+    LocalFullyShardedDataParallel,
+)
 
 WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
 OURS = 'mmfba.LocalDistributedDataParallel'
+SHARDED = 'mmfba.LocalFullyShardedDataParallel'
 UNSHARED = 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE'
 """Environment variable by which torchrun opens a store for each start."""
 
@@ -67,7 +71,7 @@ def _set_up(cfg: Config) -> None:
             cfg.model_wrapper_cfg = dict(type=OURS)
         kind = cfg.model_wrapper_cfg.get('type', 'MMDistributedDataParallel')
         _check_wrapper(kind)
-        ours = issubclass(_find_wrapper(kind), LocalDistributedDataParallel)
+        ours = _find_wrapper(kind) is LocalDistributedDataParallel
         if ours and _timeout(cfg) is not None:
             cfg.model_wrapper_cfg.setdefault('timeout', _timeout(cfg))
     if several:
@@ -95,24 +99,33 @@ def check_runner(runner: Any) -> None:
         _refuse_strategy(f'{type(runner).__name__} as runner')
     if is_model_wrapper(runner.model):
         _check_wrapper(type(runner.model))
-        _check_checkpoints(runner)
+        _check_shards(runner)
 
 
-def _check_checkpoints(runner: Runner) -> None:
+def _check_shards(runner: Runner) -> None:
     """Refuse to train where the first checkpoint would wait for ever."""
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-    sharded = isinstance(optimizer, ZeroRedundancyOptimizer)
-    for hook in runner.hooks if sharded else ():
+    what = "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer'"
+    zero = isinstance(optimizer, ZeroRedundancyOptimizer)
+    sharded = isinstance(runner.model, LocalFullyShardedDataParallel)
+    if zero and sharded:
+        raise ValueError(
+            f'{what}: {SHARDED} shards the state of any optimizer: set the '
+            "type to that of optimizer_type, such as 'AdamW'"
+        )
+    if sharded:
+        what = f'model_wrapper_cfg.type={SHARDED!r}'
+    for hook in runner.hooks if zero or sharded else ():
         save = getattr(type(hook), '_save_checkpoint_with_step', None)
         if save is CheckpointHook._save_checkpoint_with_step and (
-            hook.save_optimizer
+            sharded or hook.save_optimizer
         ):
+            remedy = '' if sharded else ', or save_optimizer=False'
             raise ValueError(
-                "optim_wrapper.optimizer.type='ZeroRedundancyOptimizer': all "
-                'processes must take part in a checkpoint, and '
+                f'{what}: all processes must take part in a checkpoint, and '
                 f'{type(hook).__name__} asks one: set default_hooks.'
                 "checkpoint.type='mmfba.AtomicCheckpointHook', as "
-                'tools/train.py does, or save_optimizer=False'
+                f'tools/train.py does{remedy}'
             )
 
 
@@ -121,7 +134,8 @@ def _refuse_strategy(what: str) -> None:
         f'{what}: local models are trained by the Runner of MMEngine. '
         'DeepSpeed, FSDP and ColossalAI take over backward and optimizer '
         "step, which local learning runs module by module: remove 'strategy' "
-        "and 'runner_type'; tools/dist_train.sh runs several processes"
+        "and 'runner_type'; tools/dist_train.sh runs several processes, and "
+        f'model_wrapper_cfg.type={SHARDED!r} shards the weights'
     )
 
 

@@ -215,6 +215,8 @@ class LocalLearner(Borrower):
 
     def _start(self, index: int) -> None:
         self.running = index  # for who has to explain an error
+        if self._gather:
+            self._gather(index)
         if self.on_module:
             self.on_module(str(index))
 

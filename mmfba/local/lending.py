@@ -19,6 +19,7 @@ class Borrower:
     _local_backward: Optional[Callable[[Tensor], None]] = None
     _update: Optional[Callable[[], None]] = None
     _reduce: Optional[Reduce] = None
+    _gather: Optional[Callable[[int], None]] = None
 
     @property
     def lent(self) -> bool:
@@ -61,6 +62,16 @@ class Borrower:
             yield
         finally:
             self._reduce = None
+
+    @contextmanager
+    def lend_weights(self, gather: Callable[[int], None]) -> Iterator[None]:
+        """Call ``gather(index)`` before a local module runs in the context,
+        where its weights are not there all the time."""
+        self._gather = gather
+        try:
+            yield
+        finally:
+            self._gather = None
 
     def _backward(self, loss: Tensor) -> None:
         if is_constant_here(loss):

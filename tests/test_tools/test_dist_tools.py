@@ -47,11 +47,34 @@ def test_train_resume_and_test(task, tmp_path):
     aux = {name for name in moved if name.startswith('local_aux.')}
     assert aux and moved - aux
 
-    # With one process and with two, each image once.
+    _same_metrics_in_two_processes(tmp_path, f'w/{names[1]}.pth')
+
+
+def test_sharded_training(tmp_path):
+    """Its checkpoints are those of any other training."""
+    _write('detection', tmp_path)
+    sharded = 'model_wrapper_cfg.type=mmfba.LocalFullyShardedDataParallel'
     run_tool(
-        tmp_path, f'dist_test.sh local.py w/{names[1]}.pth 2 --work-dir two'
+        tmp_path,
+        f'dist_train.sh local.py 2 --work-dir w --cfg-options {sharded}',
     )
-    run_tool(tmp_path, f'test.py local.py w/{names[1]}.pth --work-dir one')
+    out = run_tool(
+        tmp_path,
+        'train.py local.py --work-dir w --resume --cfg-options '
+        'train_cfg.max_epochs=2',
+    )
+    assert 'resumed epoch: 1' in out
+    options = f'--cfg-options {sharded}'
+    _same_metrics_in_two_processes(tmp_path, 'w/epoch_1.pth', options)
+
+
+def _same_metrics_in_two_processes(tmp_path, checkpoint, options=''):
+    """With one process and with two, each image once."""
+    run_tool(
+        tmp_path,
+        f'dist_test.sh local.py {checkpoint} 2 --work-dir two {options}',
+    )
+    run_tool(tmp_path, f'test.py local.py {checkpoint} --work-dir one')
     one, two = (_metrics(tmp_path / name) for name in ('one', 'two'))
     times = {'time', 'data_time'}
     assert one.keys() - times

@@ -2,6 +2,7 @@
 import os
 import os.path as osp
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Dict, Iterator, List
 from unittest.mock import patch
 
@@ -9,8 +10,11 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
+from mmengine.runner import runner as runner_module
 
 from mmfba.registry import HOOKS
+
+from ..model_wrappers import LocalFullyShardedDataParallel
 
 BACKEND = 'mmfba.AtomicLocalBackend'
 UNFINISHED = 'unfinished.tmp'
@@ -74,7 +78,7 @@ class AtomicCheckpointHook(CheckpointHook):
             # The main process, which alone saves, may gather the state from
             # all: ZeroRedundancyOptimizer would wait for the others for ever.
             runner.optim_wrapper.state_dict()
-        with self._removing_last():
+        with self._removing_last(), _made_by_all(runner):
             super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(
@@ -82,7 +86,7 @@ class AtomicCheckpointHook(CheckpointHook):
     ) -> None:
         if not hasattr(self, 'file_backend'):
             return  # runner.val() without training: there is none to save
-        with self._removing_last():
+        with self._removing_last(), _made_by_all(runner):
             super()._save_best_checkpoint(runner, metrics)
 
     @contextmanager
@@ -95,3 +99,19 @@ class AtomicCheckpointHook(CheckpointHook):
         best = getattr(self, 'best_ckpt_path', None)
         for path in set(outdated) - {self.last_ckpt, best, *several}:
             self.file_backend.remove(path)
+
+
+@contextmanager
+def _made_by_all(runner: Runner) -> Iterator[None]:
+    """Let all processes make what the main one saves, if they hold shards of
+    it, which they gather together."""
+    sharded = isinstance(runner.model, LocalFullyShardedDataParallel)
+    if is_main_process() or not sharded:
+        yield
+        return
+    make = partial(Runner.save_checkpoint.__wrapped__, runner)
+    with (
+        patch.object(runner, 'save_checkpoint', make),
+        patch.object(runner_module, 'save_checkpoint', lambda *_, **__: None),
+    ):
+        yield

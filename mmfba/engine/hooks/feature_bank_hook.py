@@ -15,6 +15,7 @@ from mmfba.models.describe import NOTHING_READ, describe, method_name
 from mmfba.models.optim_wrapper import check_optim_wrapper
 from mmfba.registry import HOOKS
 
+from ..model_wrappers import LocalFullyShardedDataParallel
 from ..num_classes import check_num_classes
 from ..processes import check_runner
 from ..smallest_batch import smallest_batch
@@ -52,6 +53,9 @@ class FeatureBankHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Add the checkpoint hook and refuse settings that cannot work."""
         check_runner(runner)
+        if isinstance(runner.model, LocalFullyShardedDataParallel):
+            # The wrapper has done it, and shards cannot be made equal.
+            runner._init_model_weights = lambda: None
         if not any(isinstance(h, PlainCheckpointHook) for h in runner.hooks):
             runner.register_hook(PlainCheckpointHook())
         if runner.cfg.get('activation_checkpointing'):
@@ -145,6 +149,14 @@ class FeatureBankHook(Hook):
         self._wrong_in_a_row = self._wrong_in_a_row + 1 if wrong else 0
         if wrong:
             self._report(runner, wrong, learner.num_modules)
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Free the weights that validation has gathered, before other hooks
+        (``EMAHook``) change the shards."""
+        if isinstance(runner.model, LocalFullyShardedDataParallel):
+            runner.model.reduction.clear()
+
+    after_test_epoch = after_val_epoch
 
     def _report(self, runner: Runner, wrong: str, num_modules: int) -> None:
         wrapper = runner.optim_wrapper

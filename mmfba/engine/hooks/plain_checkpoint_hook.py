@@ -11,6 +11,8 @@ from mmengine.logging import HistoryBuffer
 
 from mmfba.registry import HOOKS
 
+from ..shards import is_shard, whole
+
 _LEAVES = (
     bool,
     int,
@@ -65,6 +67,8 @@ def _plain(value: Any, path: str) -> Any:
             return torch.from_numpy(value.copy())
         except (TypeError, ValueError):  # text, objects, byte orders
             value = value.tolist()
+    if is_shard(value):
+        return whole(value)
     if isinstance(value, torch.Tensor) or type(value) in _LEAVES:
         return value
     if isinstance(value, dict):

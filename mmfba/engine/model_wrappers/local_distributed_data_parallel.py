@@ -125,7 +125,7 @@ class LocalDistributedDataParallel(nn.Module):
         graphs = (tensor.requires_grad for tensor in tensors_in(outputs))
         if not isinstance(outputs, dict) or any(graphs):
             return outputs
-        leaf = next(self.module.parameters()).new_zeros(())
+        leaf = next(tensors_in(outputs)).new_zeros(())
         return reach_with_zero_gradient(outputs, [leaf.requires_grad_()])
 
     def _during_backward(self, grad: Tensor) -> None:

@@ -17,6 +17,7 @@ from mmfba.models.out_of_memory import (
 from mmfba.registry import OPTIM_WRAPPERS
 
 from ..model_wrappers.gradient_reduction import GradientReduction
+from ..shards import is_shard, shard_loaded_state
 from ..unwrap import get_local_model
 
 UPDATES = ('step', 'module')
@@ -51,6 +52,7 @@ class LocalBackward:
                 f'{NONFINITE}'
             )
         self.nonfinite = nonfinite
+        shard_loaded_state(self.optimizer)
 
     @property
     def scales_gradients(self) -> bool:
@@ -194,7 +196,11 @@ def _all_finite(optimizer: torch.optim.Optimizer) -> bool:
         for p in group['params']
         if p.grad is not None
     ]
-    return not finite or torch.stack(finite).all().item()
+    if not finite:
+        return True
+    every = torch.stack(finite).all()
+    # All processes must leave out the same steps.
+    return (every.full_tensor() if is_shard(every) else every).item()
 
 
 def _refuse(reason: str) -> None:
