@@ -16,12 +16,8 @@ def render(monkeypatch):
 
 def test_tables_are_those_of_the_committed_results(render):
     words = '| mAP |', '| bp |', '| paper |', '| percent |', '| SLM |'
-<<<<<<< HEAD
-    words += ('<!-- /similarity -->', '| passed |', '| arrived |')
-    words += ('| LocalDDP |',)
-=======
     words += ('<!-- /similarity -->', '<!-- /sharding -->', '| passed |')
->>>>>>> fsdp
+    words += ('| LocalDDP |',)
     for page in render.PAGES:
         text = (ROOT / page).read_text()
         assert any(word in text for word in words), page
