@@ -31,12 +31,6 @@ stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
 local="model.type=mmfba.LocalRetinaNet model.local_learning.num_modules=4"
 measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
     "${ways[@]}"
-if [ -z "$only" ]; then
-    "$python" tools/analysis_tools/benchmark_memory.py $retinanet --batch 2 \
-        --shape 800 1344 --arms bp cp fba fba+stem+chunk+checkpoint2 \
-        --cfg-options $lean --plot docs/images/memory.png
-    rm docs/images/memory_pareto.png  # render.py draws one of all arms
-fi
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \
