@@ -37,7 +37,7 @@ def test_checks_of_two_gpus_pass_over_gloo():
 
 
 @pytest.mark.skipif(shutil.which('tc') is None, reason='there is no `tc`')
-def test_more_arrives_in_time(tmp_path, monkeypatch):
+def test_all_starts_in_time(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'benchmarks')
     try:
         with importlib.import_module('two_machines').two_machines('1gbit'):
@@ -52,5 +52,4 @@ def test_more_arrives_in_time(tmp_path, monkeypatch):
     ours = rows['LocalDistributedDataParallel']
     after = rows['the last module after the backward']
     assert ours['started'] == 1 > after['started'] > 0
-    assert ours['arrived'] > after['arrived']
     assert rows['all after the backward']['arrived'] == 0
