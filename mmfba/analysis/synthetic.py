@@ -52,8 +52,7 @@ def make_batch(
     elif scope == 'mmagic':
         from mmagic.structures import DataSample
 
-        scale = getattr(model, 'scale', None)  # of a local model
-        scale = scale or model.generator.upscale_factor
+        scale = _upscale_factor(model)
         size = (shape[0] * scale, shape[1] * scale)
         images = images.abs().clamp(max=1)
         target = _random(rng, (batch_size, 3, *size), device).abs()
@@ -73,6 +72,15 @@ def make_batch(
             for i in range(batch_size)
         ]
     return images, samples
+
+
+def _upscale_factor(model: nn.Module) -> int:
+    """How many times as high the images are as the inputs."""
+    if hasattr(model, 'scale'):  # of a local model, from its probe
+        return model.scale
+    names = ('upscale_factor', 'upscale')  # SwinIR has the latter
+    found = [getattr(model.generator, name, None) for name in names]
+    return next(filter(None, found), 1)  # NAFNet restores the same size
 
 
 def slice_batch(batch: Tuple[Tensor, Any], rows: slice) -> Tuple[Tensor, Any]:
