@@ -14,7 +14,12 @@ CHANNELS = 6
 
 
 def make_spec(
-    cut, readable=(), strides=STRIDES, registry=MODELS, head_module=None
+    cut,
+    readable=(),
+    strides=STRIDES,
+    registry=MODELS,
+    head_module=None,
+    head_inputs=None,
 ):
     """The cut after the feature ``cut``."""
     features = {INPUT: FeatureSpec(INPUT, 0, 3, 1)}
@@ -24,6 +29,7 @@ def make_spec(
     main = SimpleNamespace(
         registry=registry,
         head_module=head_module,
+        head_inputs=head_inputs,
         head={},
         backbone=None,
         anchor_targets=None,

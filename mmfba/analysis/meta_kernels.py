@@ -1,37 +1,33 @@
 # Copyright (c) mmfba authors.
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
+from functools import partialmethod
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 from unittest.mock import patch
 
-from torch import Tensor, nn
-
-from mmfba.models.image_wise import definer
+from torch import Tensor
 
 
 @contextmanager
-def meta_kernels(model: nn.Module) -> Iterator[None]:
+def meta_kernels() -> Iterator[None]:
     """Let mmdet's focal loss allocate what it does on a GPU.
 
     There it is mmcv's kernel, which needs the logits, the labels, the loss
     and the gradient; elsewhere it is ten operators in Python.
-
-    Args:
-        model (nn.Module): The model, on the meta device.
     """
-    with ExitStack() as stack:
-        for part in model.modules():
-            if definer(part, 'forward') == 'FocalLoss':
-                forward = partial(_forward, part)
-                stack.enter_context(patch.object(part, 'forward', forward))
-                module = import_module('mmcv.ops.focal_loss')
-                stack.enter_context(
-                    patch.object(module, 'ext_module', KERNELS)
-                )
+    losses = sys.modules.get('mmdet.models.losses')
+    if losses is None:
         yield
+        return
+    # Of the class: what is set on a loss, a hook would have changed.
+    cls, kernels = losses.FocalLoss, import_module('mmcv.ops.focal_loss')
+    forward = partialmethod(_forward, cls.forward)
+    with patch.object(cls, 'forward', forward):
+        with patch.object(kernels, 'ext_module', KERNELS):
+            yield
 
 
 def nothing(*args: Any, **kwargs: Any) -> None:
@@ -45,6 +41,7 @@ KERNELS = SimpleNamespace(
 
 def _forward(
     loss: Any,
+    plain: Callable[..., Tensor],
     pred: Tensor,
     target: Tensor,
     weight: Optional[Tensor] = None,
@@ -55,7 +52,7 @@ def _forward(
     from mmdet.models.losses.focal_loss import sigmoid_focal_loss
 
     if loss.activated or pred.dim() == target.dim():
-        return type(loss).forward(
+        return plain(
             loss, pred, target, weight, avg_factor, reduction_override
         )
     return loss.loss_weight * sigmoid_focal_loss(

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmfba.models.anchor_targets import why_not
 
 from .meta_kernels import meta_kernels
+from .meta_norms import NORMS
 from .meta_rois import meta_rois
 
 NUM_BOXES = 10
@@ -116,7 +117,7 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         # torch 2.1's checkpointing looks for a module named as the device.
         rois = meta_rois(model) if heads else nullcontext()
         meta = patch.object(torch, 'meta', torch.cpu, create=True)
-        with rois, meta_kernels(model), _ReadOnes(), meta:
+        with rois, meta_kernels(), _OnMeta(), meta:
             yield
     finally:
         for head in heads:
@@ -140,15 +141,18 @@ def _needs_values(head: nn.Module) -> bool:
     return True
 
 
-class _ReadOnes(TorchDispatchMode):
+class _OnMeta(TorchDispatchMode):
     """Every value that is read is 1, as in ``if weight.any()``; so masks
-    leave all there is, as of positive points."""
+    leave all there is, as of positive points. Shapes of normalisation are
+    known, see :data:`NORMS`."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         aten, kwargs = torch.ops.aten, kwargs or {}
         if func is aten._local_scalar_dense.default:
             return 1
         meta = bool(args) and getattr(args[0], 'is_meta', False)
+        if meta and func in NORMS:
+            return NORMS[func](*args, **kwargs)
         if meta and func is aten._to_copy.default:
             if kwargs.get('device') == torch.device('cpu'):
                 return torch.ones(args[0].shape, dtype=args[0].dtype)

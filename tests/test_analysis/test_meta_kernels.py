@@ -1,9 +1,12 @@
 # Copyright (c) mmfba authors.
 import pytest
 import torch
+from local_models import config
 from mmdet.models.losses import FocalLoss
+from mmengine.logging import MMLogger
 from torch import nn
 
+from mmfba.analysis.benchmark import ArmRun
 from mmfba.analysis.meta_kernels import meta_kernels
 from mmfba.local.memory import PeakTracker
 
@@ -13,7 +16,7 @@ LOGITS = ROWS * CLASSES * 4
 
 def step(model, pred, target, **kwargs):
     tracker = PeakTracker()
-    with tracker, meta_kernels(model):
+    with tracker, meta_kernels():
         loss = model[0](pred, target, **kwargs)
         kept = tracker.current
         loss.backward()
@@ -39,17 +42,28 @@ def test_other_targets_and_losses_stay_as_they_are():
     target = torch.nn.functional.one_hot(torch.arange(8) % 3)
     expected = FocalLoss()(pred, target)
     assert step(model, pred, target)[0].equal(expected)
-    assert 'forward' not in vars(model[0])
     model = nn.Sequential(FocalLoss(activated=True))
     labels = torch.arange(8) % 3
     expected = FocalLoss(activated=True)(pred.sigmoid(), labels)
     assert step(model, pred.sigmoid(), labels)[0].equal(expected)
 
 
+def test_no_hook_has_changed_a_head(caplog, monkeypatch):
+    """A local model warns of what its auxiliary heads cannot follow."""
+    cfg = config('detection', num_modules=3)
+    cfg.model.bbox_head.loss_cls = dict(type='FocalLoss', use_sigmoid=True)
+    run = ArmRun(cfg, 'fba', 2, (64, 64), 'meta')
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
+    run.profile()
+    assert 'cannot follow' not in caplog.text
+
+
 def test_the_patch_ends_with_an_exception():
     from mmcv.ops import focal_loss
 
-    kernels, model = focal_loss.ext_module, nn.Sequential(FocalLoss())
-    with pytest.raises(RuntimeError), meta_kernels(model):
+    kernels, forward = focal_loss.ext_module, FocalLoss.forward
+    with pytest.raises(RuntimeError), meta_kernels():
         raise RuntimeError
-    assert focal_loss.ext_module is kernels and 'forward' not in vars(model[0])
+    assert focal_loss.ext_module is kernels
+    assert FocalLoss.forward is forward

@@ -1,6 +1,9 @@
 # Copyright (c) mmfba authors.
+import copy
+
 import pytest
 import torch
+from local_models import config
 from mmengine.config import Config
 
 from mmfba.analysis.benchmark import ArmRun, benchmark
@@ -66,3 +69,28 @@ def test_operators_of_a_step():
     assert fba['operators'] <= 1.5 * bp['operators']
     assert bp['syncs'] <= 5 and fba['syncs'] <= 5
     assert fast['syncs'] == lean['syncs'] == 0
+
+
+def test_heads_that_share_no_targets():
+    """ATSS assigns by a rule of its own; its copies would do so as well."""
+    cfg = config('detection', num_modules=4)
+    cfg.model.bbox_head.update(
+        type='ATSSHead',
+        norm_cfg=dict(type='GN', num_groups=4),
+        loss_cls=dict(type='FocalLoss', use_sigmoid=True),
+        loss_bbox=dict(type='GIoULoss'),
+        loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True),
+    )
+    cfg.model.train_cfg = dict(
+        assigner=dict(type='ATSSAssigner', topk=9),
+        allowed_border=-1,
+        pos_weight=-1,
+    )
+    copies = copy.deepcopy(cfg)
+    copies.model.local_learning.auxiliary = dict(
+        head=dict(type='mmfba.TaskHead')
+    )
+    arms = ((cfg, 'bp'), (cfg, 'fba'), (copies, 'fba'))
+    runs = [ArmRun(*arm, 2, (128, 128), 'cpu') for arm in arms]
+    bp, fba, copied = (count(run.step)[0] for run in runs)
+    assert fba < 2 * bp < 0.7 * copied

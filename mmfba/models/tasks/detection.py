@@ -43,11 +43,13 @@ BOX_AUXILIARY = dict(
 class LocalDetection(LocalModel):
     """Local learning of a detector of mmdet.
 
-    Where the head is a dense one, the auxiliary networks have a slim copy of
-    it, on a local FPN, without an SLM, where the neck is an FPN; on SLM, bank
-    and a copy of the neck where it is another one; on SLM and bank where
-    there is none. For all other heads they are a local FPN with a dense head
-    of their own.
+    Where the head is a dense one, the auxiliary networks have a dense head
+    on a local FPN, without an SLM, where the neck is an FPN; on SLM, bank and
+    a copy of the neck where it is another one; on SLM and bank where there is
+    none. It is a slim copy of the main head where that shares the main
+    head's targets, as of RetinaNet, or where there is no neck; else it is
+    ``BoxHead``, which launches a third as many operators as a copy. For all
+    other main heads it is ``BoxHead`` on a local FPN of its own.
     """
 
     library = 'mmdet'
@@ -58,7 +60,10 @@ class LocalDetection(LocalModel):
         neck = self.plain_configs.get('neck')
         if not neck:
             return NO_NECK_AUXILIARY
-        return FPN_AUXILIARY if is_fpn(neck) else OTHER_NECKS_AUXILIARY
+        default = FPN_AUXILIARY if is_fpn(neck) else OTHER_NECKS_AUXILIARY
+        if why_no_targets(self.bbox_head):
+            return dict(default, head=BOX_AUXILIARY['head'])
+        return default
 
     def _has_dense_head(self) -> bool:
         """Whether all that is trained behind the neck is one dense head, of

@@ -189,12 +189,6 @@ def test_labels_are_true_after_a_two_stage_detectors_loss():
     assert learnt <= set(given) and learnt - {0}
 
 
-def test_a_neck_without_strides_is_refused():
-    message = "BoxHead.* use auxiliary.neck.type='mmfba.LocalFPN'"
-    with pytest.raises(ValueError, match=message):
-        build('detection', num_modules=2, auxiliary=dict(head=HEAD))
-
-
 def test_a_head_of_other_strides_is_refused():
     message = r"TaskHead.* \(4, 8, 16, 32, 64\): use .*'mmfba.BoxHead'"
     with pytest.raises(ValueError, match=message):
@@ -218,3 +212,21 @@ def test_a_step_trains_every_module():
         # A block's last norm begins at zero, and its convs wait for it.
         if 'local_aux' in name and p.ndim > 1 or 'bn2.weight' in name:
             assert not p.equal(before[name]), name
+
+
+def test_levels_are_the_main_neck_s():
+    shapes = [(2, 16, n, n) for n in (16, 8, 4, 2, 1)]
+    spec = make_spec('b0', head_module=main_head(), head_inputs=shapes)
+    assert BoxHead(spec, 32).strides == [8, 16, 32, 64, 128]
+    assert BoxHead(spec, 32, levels=slice(1, 3)).strides == [16, 32]
+    model = build('detection', num_modules=2, auxiliary=dict(head=HEAD))
+    strides = [s[0] for s in model.bbox_head.prior_generator.strides]
+    assert model.local_aux[0].head.strides == strides
+    with pytest.raises(ValueError, match='neck are not known: use .*LocalFPN'):
+        BoxHead(make_spec('b0', head_module=main_head()), 32)
+
+
+def test_a_copy_is_another_head():
+    spec = make_spec('b0', head_module=main_head())
+    with pytest.raises(ValueError, match="set .*type='mmfba.TaskHead'"):
+        BoxHead(spec, 32, (8, 16), mode='shared')
