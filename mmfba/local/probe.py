@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .call import Call, pairs_in, tensors_of
 from .copies import copy_module
-from .isolation import graph_of
+from .isolation import graph_leaves, graph_of
 from .statistics import is_batch_norm
 
 
@@ -52,6 +52,17 @@ class Probe:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return list(tensors_of(self.network(self.inputs)))
+
+    def passes(self, names: Sequence[str]) -> bool:
+        """Whether what it returns is made of the input by another way, too,
+        than what modules of these names return."""
+        self.inputs.requires_grad_(True)
+        with ExitStack() as stack:
+            stack.callback(self.inputs.requires_grad_, False)
+            for name in names:
+                module = self.network.get_submodule(name)
+                stack.callback(module.register_forward_hook(_detach).remove)
+            return self.inputs in graph_leaves(*self.run())
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self._names[module], module)
@@ -175,6 +186,10 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
         f'{type(network).__name__} cannot be probed, so that its units are '
         f'unknown: {errors[0]}'
     )
+
+
+def _detach(module: nn.Module, args: Any, out: Tensor) -> Tensor:
+    return out.detach()
 
 
 class _Scales(_BatchNorm):

@@ -33,11 +33,19 @@ class ImageTail:
     run: Optional[Callable[[nn.Module, Tensor], Tensor]] = None
 
 
-def image_tail(net: nn.Module, scale: int, out_channels: int) -> ImageTail:
-    """The tail of a generator that upscales by ``scale``.
+def image_tail(
+    net: nn.Module, scale: int, out_channels: int, adds_input: bool = False
+) -> ImageTail:
+    """The tail of a generator.
 
-    Where the family is not known it is without ``names`` and ``run``: the
-    residual is then added to the enlarged input.
+    Args:
+        net (nn.Module): The generator.
+        scale (int): Upscaling factor.
+        out_channels (int): Channels of the image.
+        adds_input (bool): Whether the network adds its input to what it
+            predicts. Where the family is not known, so does the tail; it is
+            without ``names`` and ``run`` then. Features that were trained
+            beside the input would tell the last module little of the image.
     """
     cls = next(c for c in type(net).__mro__ if 'forward' in vars(c))
     name = qualified_name(cls)
@@ -60,14 +68,18 @@ def image_tail(net: nn.Module, scale: int, out_channels: int) -> ImageTail:
             names=tuple(n for n in names if hasattr(net, n)),
             run=_msr_resnet_tail,
         )
-    return ImageTail(
-        scale,
-        out_channels,
-        lambda net, residual, image: (
-            residual + F.interpolate(image, residual.shape[2:])
-        ),
-        reads_input=True,
-    )
+    restore = _add_resized if adds_input else _leave
+    return ImageTail(scale, out_channels, restore, reads_input=adds_input)
+
+
+def _leave(
+    net: nn.Module, residual: Tensor, image: Optional[Tensor]
+) -> Tensor:
+    return residual
+
+
+def _add_resized(net: nn.Module, residual: Tensor, image: Tensor) -> Tensor:
+    return residual + F.interpolate(image, residual.shape[2:])
 
 
 def _denormalise(

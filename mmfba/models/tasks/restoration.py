@@ -36,6 +36,8 @@ class LocalRestoration(LocalModel):
 
     def features(self, found: Probe) -> Dict[str, FeatureSpec]:
         """Without those of the tail, whose resolution is the output's."""
+        first = self.anatomy.units[0].runs
+        self._adds_input = found.passes([n for run in first for n in run])
         tail = {unit.name for unit in self.anatomy.units if unit.tail}
         every = super().features(found)
         return {name: f for name, f in every.items() if name not in tail}
@@ -49,7 +51,12 @@ class LocalRestoration(LocalModel):
             neck=None,
             head={},
             head_module=self.pixel_loss,
-            tail=image_tail(self.generator, self.scale, self._outputs[0][1]),
+            tail=image_tail(
+                self.generator,
+                self.scale,
+                self._outputs[0][1],
+                self._adds_input,
+            ),
         )
 
     @property
