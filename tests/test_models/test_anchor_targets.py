@@ -366,7 +366,8 @@ def test_heads_with_a_method_of_their_own_do_not_share(
     head = type('OwnHead', (RetinaHead,), {method: own})
     MODELS.register_module(module=head, force=True)
     options = dict(bbox_head=dict(type='OwnHead'))
-    model = build('detection', options, num_modules=2)
+    copy = dict(head=dict(type='mmfba.TaskHead'))
+    model = build('detection', options, num_modules=2, auxiliary=copy)
     batch = data(model, 'detection')
     bare_loss(model, batch)
     assert not calls

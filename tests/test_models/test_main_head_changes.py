@@ -158,7 +158,10 @@ def test_flag_that_a_hook_sets(tmp_path, mode):
             task='detection',
             scope='mmdet',
             num_modules=3,
-            auxiliary=dict(neck=dict(out_channels=16), head=dict(mode=mode)),
+            auxiliary=dict(
+                neck=dict(out_channels=16),
+                head=dict(type='mmfba.TaskHead', mode=mode),
+            ),
         )
         for name, hooks in (
             ('hooked', [switch]),
