@@ -464,7 +464,7 @@ TASKS = {
     'name',
     [
         # test_train_test.py runs a detector.
-        pytest.param(name, marks=[pytest.mark.slow] * ('retinanet' in name))
+        pytest.param(name, marks=[pytest.mark.slow] * ('resnet' not in name))
         for name in TASKS
     ],
 )

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmfba.models.anchor_targets import why_not
 
 from .meta_kernels import meta_kernels
-from .meta_norms import NORMS
 from .meta_rois import meta_rois
+from .meta_shapes import OnMeta
 
 NUM_BOXES = 10
 """Boxes in each random image of a detection batch."""
@@ -117,7 +116,7 @@ def meta_targets(model: nn.Module) -> Iterator[None]:
         # torch 2.1's checkpointing looks for a module named as the device.
         rois = meta_rois(model) if heads else nullcontext()
         meta = patch.object(torch, 'meta', torch.cpu, create=True)
-        with rois, meta_kernels(), _OnMeta(), meta:
+        with rois, meta_kernels(), OnMeta(), meta:
             yield
     finally:
         for head in heads:
@@ -139,37 +138,6 @@ def _needs_values(head: nn.Module) -> bool:
             'or cuda benchmark_memory.py measures it'
         )
     return True
-
-
-class _OnMeta(TorchDispatchMode):
-    """Every value that is read is 1, as in ``if weight.any()``; so masks
-    leave all there is, as of positive points. Shapes of normalisation are
-    known, see :data:`NORMS`."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        aten, kwargs = torch.ops.aten, kwargs or {}
-        if func is aten._local_scalar_dense.default:
-            return 1
-        meta = bool(args) and getattr(args[0], 'is_meta', False)
-        if meta and func in NORMS:
-            return NORMS[func](*args, **kwargs)
-        if meta and func is aten._to_copy.default:
-            if kwargs.get('device') == torch.device('cpu'):
-                return torch.ones(args[0].shape, dtype=args[0].dtype)
-        if meta and func is aten.nonzero.default:
-            return torch.stack(_all_of(args[0]), 1)
-        if meta and func is aten.index.Tensor:
-            indices = [
-                _all_of(i) if i is not None and i.dtype == torch.bool else [i]
-                for i in args[1]
-            ]
-            args = args[0], sum(indices, [])
-        return func(*args, **kwargs)
-
-
-def _all_of(mask: Tensor) -> list[Tensor]:
-    """What ``torch.where`` gives if all is true."""
-    return [mask.new_empty(mask.numel(), dtype=torch.long)] * mask.dim()
 
 
 def _shapes_of_targets(head: nn.Module, anchors: Tensor, *_, **__) -> tuple:
