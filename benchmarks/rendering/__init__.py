@@ -3,6 +3,7 @@
 
 from .comparison import accuracy_plot, comparison_table
 from .memory import memory_table, pareto_plot
+from .operators import operators_table
 from .overlap import overlap_table
 from .paper import paper_table
 from .results import demo_table, results_table
@@ -18,6 +19,7 @@ TABLES = dict(
     comparison=comparison_table,
     demo=demo_table,
     memory=memory_table,
+    operators=operators_table,
     overlap=overlap_table,
     pareto=pareto_plot,
     results=results_table,

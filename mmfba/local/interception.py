@@ -3,7 +3,7 @@ import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -81,21 +81,21 @@ class Interception:
         return self
 
     def _set_hooks(self) -> None:
-        modules: Dict[str, nn.Module] = dict(self.network.named_modules())
+        module = self.network.get_submodule  # few of all
         self._add(self.network.register_forward_pre_hook(self._begin))
         for name in self.cuts.aside:
-            self._add(modules[name].register_forward_pre_hook(_detach_inputs))
+            self._add(module(name).register_forward_pre_hook(_detach_inputs))
         for name in self.cuts.skips:
-            self._add(modules[name].register_forward_hook(self._skip))
+            self._add(module(name).register_forward_hook(self._skip))
         for name in self.taps:
             tap = partial(self._tap, name)
-            self._add(modules[name].register_forward_hook(tap))
+            self._add(module(name).register_forward_hook(tap))
         for index, name in enumerate(self.cuts.ends):
             cut = partial(self._cut, index)
-            self._add(modules[name].register_forward_hook(cut))
+            self._add(module(name).register_forward_hook(cut))
         for name, reader in self.cuts.bypasses:
-            self._add(modules[name].register_forward_hook(self._hold))
-            reads = modules[reader]
+            self._add(module(name).register_forward_hook(self._hold))
+            reads = module(reader)
             forward = partial(self._take_held, reads.forward)
             self._hooks.enter_context(replaced({reads: forward}))
         self._add(self.network.register_forward_hook(self._end))

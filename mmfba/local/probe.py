@@ -46,23 +46,24 @@ class Probe:
         (self.root,) = self._open.pop().children
         self._read_graph()
 
-    def run(self) -> List[Tensor]:
+    def run(self, inputs: Optional[Tensor] = None) -> List[Tensor]:
         """Run the network once more, with the same random numbers; what it
         returns, flat."""
+        inputs = self.inputs if inputs is None else inputs
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return list(tensors_of(self.network(self.inputs)))
+            return list(tensors_of(self.network(inputs)))
 
     def passes(self, names: Sequence[str]) -> bool:
         """Whether what it returns is made of the input by another way, too,
         than what modules of these names return."""
-        self.inputs.requires_grad_(True)
+        inputs = self.inputs.detach().requires_grad_()
         with ExitStack() as stack:
-            stack.callback(self.inputs.requires_grad_, False)
             for name in names:
                 module = self.network.get_submodule(name)
                 stack.callback(module.register_forward_hook(_detach).remove)
-            return self.inputs in graph_leaves(*self.run())
+            # A network may work in place on what it is given.
+            return inputs in graph_leaves(*self.run(inputs * 1))
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         call = Call(self._names[module], module)
@@ -188,8 +189,8 @@ def probe(network: nn.Module, sizes: Sequence[int]) -> Probe:
     )
 
 
-def _detach(module: nn.Module, args: Any, out: Tensor) -> Tensor:
-    return out.detach()
+def _detach(module: nn.Module, args: Any, out: Any) -> Any:
+    return out.detach() if isinstance(out, Tensor) else out
 
 
 class _Scales(_BatchNorm):
