@@ -87,8 +87,8 @@ class LocalModel:
         """The task's auxiliary network, where the config says nothing."""
         raise NotImplementedError
 
-    def main_model(self) -> MainModel:
-        """What auxiliary networks may look up."""
+    def main_model(self, found: Probe) -> MainModel:
+        """What auxiliary networks may look up, by the network's probe."""
         raise NotImplementedError
 
     def default_taps(self, main: MainModel, cuts: List[str]) -> List[str]:
@@ -117,7 +117,7 @@ class LocalModel:
         self.ownership = find_owners(found, ends)
         self.checkpointed = options.checkpointed(len(ranges))
         features = self.features(found)
-        main, cuts = self.main_model(), [unit.name for unit in ends]
+        main, cuts = self.main_model(found), [unit.name for unit in ends]
         if options.fast_head and main.anchor_targets is None:
             raise ValueError(
                 'local_learning.fast_head=True: this model has no dense head '

@@ -20,6 +20,7 @@ from torch import nn
 
 from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 from mmfba.local.memory import PeakTracker
+from mmfba.local.probe import probe
 from mmfba.models.describe import describe
 
 tasks = pytest.mark.parametrize('task', TASKS)
@@ -149,7 +150,8 @@ def test_classifiers_read_the_pooled_features_of_earlier_cuts():
 
 def test_classifiers_of_maps_read_maps_of_earlier_cuts():
     model = build('classification', num_modules=3)
-    main = replace(model.main_model(), head_inputs=((2, 32, 8, 8),))
+    found = probe(model.backbone, [32])
+    main = replace(model.main_model(found), head_inputs=((2, 32, 8, 8),))
     assert model.default_taps(main, ['stem']) == ['stem']
 
 

@@ -5,6 +5,7 @@ from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torch import Tensor, nn
 
 from mmfba.local import POOLED
+from mmfba.local.probe import Probe
 
 from ..auxiliary import MainModel
 from ..local_model import LocalModel
@@ -32,7 +33,7 @@ class LocalClassification(LocalModel):
             _check_configs(neck=configs.get('neck'), head=configs.get('head'))
         super().init_local_learning(options)
 
-    def main_model(self) -> MainModel:
+    def main_model(self, found: Probe) -> MainModel:
         network, configs = self.cut_network(), self.plain_configs
         return MainModel(
             **network,

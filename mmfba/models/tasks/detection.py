@@ -8,6 +8,7 @@ from mmdet.registry import MODELS as MMDET_MODELS
 from torch import Tensor, nn
 
 from mmfba.local import ImageWise
+from mmfba.local.probe import Probe
 
 from ..anchor_loss import dense_loss, why_not
 from ..anchor_targets import AnchorTargets
@@ -75,7 +76,7 @@ class LocalDetection(LocalModel):
             and accepts(type(self.bbox_head), 'feat_channels')
         )
 
-    def main_model(self) -> MainModel:
+    def main_model(self, found: Probe) -> MainModel:
         network, configs = self.cut_network(), self.plain_configs
         neck = probe_neck(getattr(self, 'neck', None), self.output_shapes())
         self.anchor_targets = self._anchor_targets()

@@ -36,14 +36,13 @@ class LocalRestoration(LocalModel):
 
     def features(self, found: Probe) -> Dict[str, FeatureSpec]:
         """Without those of the tail, whose resolution is the output's."""
-        first = self.anatomy.units[0].runs
-        self._adds_input = found.passes([n for run in first for n in run])
         tail = {unit.name for unit in self.anatomy.units if unit.tail}
         every = super().features(found)
         return {name: f for name, f in every.items() if name not in tail}
 
-    def main_model(self) -> MainModel:
+    def main_model(self, found: Probe) -> MainModel:
         network = self.cut_network()
+        first = [n for run in self.anatomy.units[0].runs for n in run]
         return MainModel(
             **network,
             outputs_read=network['outputs'],
@@ -55,7 +54,7 @@ class LocalRestoration(LocalModel):
                 self.generator,
                 self.scale,
                 self._outputs[0][1],
-                self._adds_input,
+                found.passes(first),
             ),
         )
 
