@@ -255,13 +255,23 @@ def test_recommended_rows_are_beside_bp_and_fba(render):
     from rendering import results
 
     table = results.results_table()
-    for network, arm in (
-        ('ResNet-32, Fashion-MNIST', 'SLM only'),
-        ('RetinaNet-R18, digit scenes', 'local FPN'),
+    for network, arms in (
+        ('small EDSR x2, photographs', ['FBA']),
+        ('RetinaNet-R18, digit scenes', ['FBA', 'local FPN']),
     ):
         lines = [x for x in table.splitlines() if f'| {network} |' in x]
         names = [line.split('|')[2].strip() for line in lines]
-        assert names == ['BP', 'FBA', arm]
+        assert names == ['BP', *arms]
+
+
+def test_rows_without_all_seeds_are_not_in_the_readme(render):
+    from rendering.results import _is_shown
+
+    result = dict(seeds=[0, 1, 2])
+    assert _is_shown(dict(arm='FBA (K=4)', runs=[1, 2, 3]), result)
+    assert not _is_shown(dict(arm='FBA', runs=[1, 2]), result)
+    assert not _is_shown(dict(arm='FBA'), result)
+    assert not _is_shown(dict(arm='DGL', runs=[1, 2, 3]), result)
 
 
 def test_model_of_a_step(render):
