@@ -31,7 +31,8 @@ ARMS = ('BP', 'SLM only', 'local FPN')
 RATIOS = ('peak_ratio', 'flops_ratio')
 MORE = (
     'Commands, machines and all other arms: '
-    '[methods compared](docs/understanding.md).'
+    '[methods compared](docs/understanding.md), [side by side]'
+    '(docs/methods.md).'
 )
 
 
