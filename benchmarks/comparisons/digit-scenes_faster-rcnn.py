@@ -1,4 +1,5 @@
-# A two-stage detector: BP and a local FPN, half as many epochs.
+# A two-stage detector: BP and a local FPN with two kinds of cuts, half as
+# many epochs.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 options = [
@@ -10,5 +11,9 @@ name = 'faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'local FPN': dict(config=f'configs/local_fpn/local-fpn-k4_{name}.py'),
+    'local FPN (cuts by stage)': dict(
+        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
+        options=['model.local_learning.partition=stage'],
+    ),
 }
 del name

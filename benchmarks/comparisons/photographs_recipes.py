@@ -4,6 +4,10 @@ name = 'edsr_x2c64b16_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (cuts by memory)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=['model.local_learning.partition=memory'],
+    ),
     'paper, s1': dict(config=f'configs/fba_paper/fba-s1-k4_{name}.py'),
     'paper, s2': dict(config=f'configs/fba_paper/fba-s2-k4_{name}.py'),
 }

@@ -1,5 +1,5 @@
-# A transformer of super-resolution: BP and FBA, half as many iterations on
-# half as many patches of 24x24.
+# A transformer of super-resolution: BP and FBA with two kinds of cuts, half as
+# many iterations on half as many patches of 24x24.
 metric = 'photographs/PSNR'
 shape = (24, 24)
 options = [
@@ -12,5 +12,9 @@ name = 'swinir-light_x2_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (uniform cuts)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=['model.local_learning.partition=uniform'],
+    ),
 }
 del name

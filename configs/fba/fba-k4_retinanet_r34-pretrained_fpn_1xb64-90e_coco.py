@@ -4,5 +4,5 @@ _base_ = [
 ]
 model = dict(
     type='mmfba.LocalSingleStageDetector',
-    local_learning=dict(_base_.fba, num_modules=4),
+    local_learning=dict(_base_.fba, num_modules=4, partition='stage'),
 )

@@ -1,5 +1,5 @@
 _base_ = './fba-k4_retinanet_r152_fpn_1xb64-90e_coco.py'
-model = dict(local_learning=dict(num_modules=51))
+model = dict(local_learning=dict(num_modules=51, partition='uniform'))
 train_cfg = dict(max_epochs=160)
 *warm_up, cosine = _base_.param_scheduler
 param_scheduler = [*warm_up, dict(cosine, T_max=160)]

@@ -1,2 +1,5 @@
 _base_ = '../bp/retinanet_r18-w32-pretrained_fpn_1xb8-6e_digit-scenes.py'
-model = dict(type='mmfba.LocalRetinaNet', local_learning=dict(num_modules=4))
+model = dict(
+    type='mmfba.LocalRetinaNet',
+    local_learning=dict(num_modules=4, partition='uniform'),
+)

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from mmfba.local.ownership import find_owners
-from mmfba.local.partition import partition_uniform
+from mmfba.local.partition import partition_by_memory
 from mmfba.local.unit_finder import find_units
 
 from .network_units import network_config, probe_network
@@ -91,7 +91,7 @@ def check_network(network: Dict[str, Any], scope: str) -> Dict[str, Any]:
         possible = 1 + sum(unit.cuttable for unit in units[:-1])
         if possible < 2:
             raise ValueError('No cut is possible after any of its units')
-        ranges = partition_uniform(units, min(NUM_MODULES, possible))
+        ranges = partition_by_memory(units, min(NUM_MODULES, possible))
         cuts = [units[stop - 1] for _, stop in ranges[:-1]]
         find_owners(probed, cuts)
     except Exception as error:  # of any network

@@ -173,7 +173,7 @@ def _num_modules(cfg: 'Config', count: int, *_) -> Changes:
     changes = {f'{LOCAL}.num_modules': count}
     if isinstance(cfg.model.local_learning.get('partition'), (list, tuple)):
         # Explicit cuts have a K of their own.
-        changes[f'{LOCAL}.partition'] = None
+        changes[f'{LOCAL}.partition'] = 'memory'
     return changes
 
 

@@ -8,6 +8,7 @@ from .learner import LocalLearner
 from .partition import (
     partition_balanced,
     partition_by_cuts,
+    partition_by_memory,
     partition_by_stage,
     partition_uniform,
 )
@@ -25,6 +26,7 @@ __all__ = [
     'backward_by_chunks',
     'partition_balanced',
     'partition_by_cuts',
+    'partition_by_memory',
     'partition_by_stage',
     'partition_uniform',
 ]

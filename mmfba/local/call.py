@@ -15,6 +15,7 @@ class Call:
         children (list[Call]): Calls inside it, in order.
         exit (int): Autograd's sequence number when it returned: nodes made
             before are smaller.
+        kept (int): Bytes that autograd kept for the backward by then.
         inputs (tuple[Tensor]): The tensors that it was given.
         given (Tensor, optional): Its first argument, if that is a tensor.
         given_version (int): Of that, when it was given.
@@ -30,6 +31,7 @@ class Call:
     module: nn.Module
     children: List['Call'] = field(default_factory=list)
     exit: int = -1
+    kept: int = 0
     inputs: Tuple[Tensor, ...] = ()
     given: Optional[Tensor] = None
     given_version: int = 0

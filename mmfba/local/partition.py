@@ -8,6 +8,7 @@ trained. What cannot be cut so is a ``ValueError``.
 """
 
 import difflib
+from itertools import accumulate
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from .units import Unit
@@ -39,6 +40,22 @@ def partition_by_stage(
     ends = stage_ends(units, first)
     _check_num_modules(num_modules, len(ends), 'trained stages')
     return _ranges(first, _spread(ends, num_modules))
+
+
+def partition_by_memory(
+    units: Sequence[Unit], num_modules: int, first: int = 0
+) -> Ranges:
+    """Cut so that the module that keeps most for the backward keeps least.
+
+    Early modules get few units, for their maps are large; the last one gets
+    most. Of several such partitions the one with the earliest cuts.
+    """
+    until = [0, *accumulate(unit.kept for unit in units)]
+
+    def kept(index: int, start: int, stop: int) -> int:
+        return until[stop] - until[start]
+
+    return partition_balanced(units, num_modules, kept, first)
 
 
 def stage_ends(units: Sequence[Unit], first: int = 0) -> List[int]:

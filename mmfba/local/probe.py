@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .call import Call, pairs_in, tensors_of
 from .copies import copy_module
 from .isolation import graph_leaves, graph_of
+from .kept_bytes import KeptBytes
 from .statistics import is_batch_norm
 
 
@@ -33,7 +34,10 @@ class Probe:
         self._names = {m: name for name, m in network.named_modules()}
         self._counts: Counter = Counter()
         self._open = [Call('', nn.Module())]
+        weights = (*network.parameters(), *network.buffers())
+        self._kept = KeptBytes(weights)
         with ExitStack() as stack:
+            stack.enter_context(self._kept)
             for module in network.modules():
                 for handle in (
                     module.register_forward_pre_hook(
@@ -78,6 +82,7 @@ class Probe:
     def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
         call = self._open.pop()
         call.exit = torch._C._autograd._get_sequence_nr()
+        call.kept = self._kept.total
         call.outputs = tuple(tensors_of(out))
         call.returned = out if isinstance(out, Tensor) else None
         call.nodes = tuple(t.grad_fn for t in call.outputs)

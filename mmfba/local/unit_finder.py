@@ -49,13 +49,14 @@ def find_units(probe: Probe) -> Anatomy:
             runs=_runs(probe, piece.parts),
             parameters=tuple(dict.fromkeys(_parameters(piece))),
             feature=feature,
+            kept=kept,
             skips=tuple(_makers(probe, piece)),
             reader=_reader(probe, piece, following),
             cuttable=piece in cuttable,
             tail=i > last_block,
         )
-        for i, (name, piece, feature, following) in enumerate(
-            zip(names, pieces, features, [*pieces[1:], None])
+        for i, (name, piece, feature, kept, following) in enumerate(
+            zip(names, pieces, features, _kept(pieces), [*pieces[1:], None])
         )
     ]
     return Anatomy(tuple(units), _outputs(probe, names, pieces))
@@ -194,6 +195,12 @@ def _parameters(piece: Piece) -> Iterator[str]:
     for part in piece.parts:
         for name, _ in part.module.named_parameters():
             yield f'{part.name}.{name}' if part.name else name
+
+
+def _kept(pieces: Sequence[Piece]) -> List[int]:
+    """Bytes that autograd keeps of each."""
+    until = [piece.end.kept for piece in pieces]
+    return [kept - before for before, kept in zip([0, *until], until)]
 
 
 def _features(

@@ -23,6 +23,8 @@ class Unit:
             and nothing else reads what that returned.
         parameters (tuple[str]): Names of their parameters.
         feature (FeatureSpec): What is known of its output.
+        kept (int): Bytes that autograd keeps of it for the backward of a
+            probe: only their proportions mean something. Defaults to 0.
         skips (tuple[str]): Modules whose output runs past the unit's end, to
             be read later. Defaults to ().
         reader (str): The module that is given its output, a tensor, as it is,
@@ -40,6 +42,7 @@ class Unit:
     runs: Tuple[Tuple[str, ...], ...]
     parameters: Tuple[str, ...]
     feature: FeatureSpec
+    kept: int = 0
     skips: Tuple[str, ...] = ()
     reader: str = ''
     cuttable: bool = True

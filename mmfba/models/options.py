@@ -9,22 +9,30 @@ from torch import nn
 
 from mmfba.local import (
     partition_by_cuts,
+    partition_by_memory,
     partition_by_stage,
     partition_uniform,
 )
 from mmfba.local.learner import BACKWARDS, TIMINGS
-from mmfba.local.partition import Ranges, stage_ends
+from mmfba.local.partition import Ranges
 from mmfba.local.units import Anatomy
 from mmfba.registry import TASK_UTILS
 from mmfba.type_name import type_name
 
 from .choices import check_choice
 
-PARTITIONS = {'uniform': partition_uniform, 'stage': partition_by_stage}
+PARTITIONS = dict(
+    memory=partition_by_memory,
+    stage=partition_by_stage,
+    uniform=partition_uniform,
+)
 LISTS = (list, tuple, type(None))
 TYPES = dict(
     num_modules=((int, type(None)), 'K, an integer'),
-    partition=((str, Mapping, *LISTS), "'stage', 'uniform', a list or a dict"),
+    partition=(
+        (str, Mapping, list, tuple),
+        "'memory', 'stage', 'uniform', a list or a dict",
+    ),
     taps=(LISTS, 'a list of features'),
     loss_weight=((int, float, list, tuple), 'a number or a list of them'),
     auxiliary=(Mapping, 'a dict'),
@@ -39,11 +47,11 @@ class LocalLearningOptions:
     Args:
         num_modules (int, optional): K, the number of local modules, the last
             one included. Defaults to 4, or to what explicit cuts give.
-        partition (str | list[str] | dict, optional): ``'stage'``,
-            ``'uniform'``, the names of the units to cut after, or a
-            partitioner, see :class:`mmfba.analysis.BalancedPartition`.
-            Defaults to ``'stage'`` where K is the number of trained stages,
-            else ``'uniform'``.
+        partition (str | list[str] | dict): ``'memory'``, modules that keep
+            about as much for their backward; ``'stage'``; ``'uniform'``,
+            modules of as many units; the names of the units to cut after; or
+            a partitioner, see :class:`mmfba.analysis.BalancedPartition`.
+            Defaults to ``'memory'``.
         lean_stem (bool): Whether the stem computes image by image and keeps
             nothing but its input, see :func:`mmfba.local.lean_stem`. Defaults
             to False.
@@ -74,7 +82,7 @@ class LocalLearningOptions:
     """
 
     num_modules: Optional[int] = None
-    partition: Union[str, Sequence[str], Mapping[str, Any], None] = None
+    partition: Union[str, Sequence[str], Mapping[str, Any]] = 'memory'
     lean_stem: bool = False
     fast_head: bool = False
     backward: str = 'immediate'
@@ -144,7 +152,7 @@ class LocalLearningOptions:
     def ranges(self, anatomy: Anatomy) -> Ranges:
         """Local modules of a network as ranges of unit indices."""
         units, first = anatomy.units, anatomy.first_trained()
-        if not isinstance(self.partition, (str, type(None))):
+        if not isinstance(self.partition, str):
             ranges = partition_by_cuts(units, self.partition, first)
             if self.num_modules not in (None, len(ranges)):
                 raise ValueError(
@@ -153,11 +161,8 @@ class LocalLearningOptions:
                     'leave num_modules out'
                 )
             return ranges
-        count, partition = self.wanted_modules, self.partition
-        if partition is None:
-            by_stage = count == len(stage_ends(units, first))
-            partition = 'stage' if by_stage else 'uniform'
-        return PARTITIONS[partition](units, count, first)
+        cut = PARTITIONS[self.partition]
+        return cut(units, self.wanted_modules, first)
 
     def checkpointed(self, num_modules: int) -> List[int]:
         """Indices of the local modules that are recomputed."""

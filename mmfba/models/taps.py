@@ -66,7 +66,8 @@ def check_readers(
         raise ValueError(
             "local_learning.timing='two_pass': a first forward fills the "
             'bank, but no auxiliary network reads it: leave timing out, or '
-            "let one read it, for example by auxiliary.neck.fusion='add'"
+            "let one read it, for example by auxiliary.neck.fusion='add' or, "
+            "with a local FPN, local_learning.partition='stage'"
         )
     unread = [tap for tap in options.taps or () if tap not in read]
     if unread:

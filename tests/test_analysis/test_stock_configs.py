@@ -141,7 +141,7 @@ def test_a_check_goes_on_from_its_file(configs, monkeypatch, capsys):
     tool.main()
     written = out.read_text()
     good, bad = json.loads(written)['networks']
-    assert good['cuts'] == ['layer1.0', 'layer2.0', 'layer3.0']
+    assert good['cuts'] == ['stem', 'layer1.0', 'layer1.1']
     assert good['configs'] == ['a.py', 'x/b.py'] and good['type'] == 'ResNet'
     assert bad['reason'] == "KeyError: 'invalid depth 17 for resnet'"
     assert '2 of 3 configs' in capsys.readouterr().out

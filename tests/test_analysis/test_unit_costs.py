@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 from local_models import build, config
+from mmengine.hub import get_config
 
+import mmfba
 from mmfba.analysis.benchmark import ArmRun
 from mmfba.analysis.unit_costs import measure_units
 
@@ -74,6 +76,21 @@ def test_balanced_partition_is_near_the_best_of_all():
 
 
 @pytest.mark.slow
+def test_default_cuts_are_near_the_best_of_all():
+    """By what the units keep, without any auxiliary network."""
+    stock = get_config('mmpretrain::resnet/resnet18_8xb32_in1k.py')
+
+    def profile(**options):
+        cfg = mmfba.localise(stock, **options)
+        run = ArmRun(cfg, 'fba', 8, (224, 224), 'meta')
+        return run.model, run.profile().peak_bytes
+
+    model, found = profile(num_modules=2)
+    names = [unit.name for unit in model.anatomy.units[:-1]]
+    every = [profile(num_modules=2, partition=[cut])[1] for cut in names]
+    assert found < 1.02 * min(every) < 0.9 * max(every)
+
+
 def test_modules_that_recompute_get_more_units():
     """Half of them: its balance differs from that of all or none."""
     partition = dict(

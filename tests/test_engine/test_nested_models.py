@@ -126,7 +126,7 @@ def test_what_follows_a_step_is_missed_in_every_wrapper():
         neck=dict(type='mmfba.ConvLevel'),
         head=dict(type='mmfba.TaskHead', stacked_convs=2),
     )
-    model = semi_supervised(dict(SUMMED, auxiliary=man))
+    model = semi_supervised(dict(SUMMED, partition='stage', auxiliary=man))
     for cls in (OptimWrapper, LocalLearningOptimWrapper):
         with pytest.raises(TypeError, match='call what MANAuxiliary') as error:
             model.train_step(branches(), cls(optimizer=sgd(model)))

@@ -68,6 +68,7 @@ def make_model(**options):
             bbox_head=dict(anchor_generator=dict(strides=[8, 16, 32])),
         ),
         num_modules=3,
+        partition='uniform',
         **options,
     )
 

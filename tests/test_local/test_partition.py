@@ -12,6 +12,7 @@ from mmfba.local import (
     Unit,
     partition_balanced,
     partition_by_cuts,
+    partition_by_memory,
     partition_by_stage,
     partition_uniform,
 )
@@ -253,6 +254,28 @@ def test_balanced_is_best_of_all_partitions(num_modules):
         assert ranges[0][0] == 0 and ranges[-1][1] == 7
         assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:]))
         assert max(cost[(i, *r)] for i, r in enumerate(ranges)) == best
+
+
+@pytest.mark.parametrize('num_modules', [1, 2, 3, 4])
+def test_by_memory_is_best_of_all_and_cuts_early(num_modules):
+    rng = random.Random(num_modules)
+    for first in (0, 1, 2):
+        kept = [rng.choice([1, 2, 3, 5, 8]) for _ in range(8)]
+        units = [
+            replace(unit, kept=nbytes)
+            for unit, nbytes in zip(make_units((7,)), kept)
+        ]
+
+        def largest(cuts, kept=kept, first=first):
+            modules = zip((first, *cuts), (*cuts, 8))
+            return max(sum(kept[start:stop]) for start, stop in modules)
+
+        possible = list(
+            itertools.combinations(range(first + 1, 8), num_modules - 1)
+        )
+        best = min(possible, key=lambda cuts: (largest(cuts), cuts))
+        ranges = partition_by_memory(units, num_modules, first)
+        assert ranges == list(zip((first, *best), (*best, 8)))
 
 
 def test_balanced_takes_the_least_sum_of_equal_peaks():

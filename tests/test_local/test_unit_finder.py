@@ -56,6 +56,13 @@ def test_every_weight_belongs_to_one_unit():
     assert set(owned) == {n for n, _ in network.named_parameters()}
 
 
+def test_what_autograd_keeps_of_each_unit():
+    images, maps = 2 * 3 * 16 * 16 * 4, 2 * 4 * 16 * 16 * 4  # bytes
+    kept = [unit.kept for unit in units_of(LongSkip(), 16)]
+    # A block: input of the conv, input of the norm, result of the ReLU.
+    assert kept == [images, *[3 * maps] * 5, maps, maps]
+
+
 def test_no_cut_in_the_tail_nor_behind_a_first_conv():
     units = units_of(LongSkip())
     cuttable = [u.name for u in units if u.cuttable]

@@ -9,6 +9,7 @@ def _neck(**options):
     return dict(auxiliary=dict(neck=options))
 
 
+BY_STAGE = dict(num_modules=4, partition='stage')
 SLM_FPN = _neck(type='mmfba.SLMFPN', mode='stage_tail')
 NO_BLOCKS = dict(mode='stage_tail', blocks_per_stage=0)
 
@@ -50,24 +51,24 @@ NO_BLOCKS = dict(mode='stage_tail', blocks_per_stage=0)
         (
             'detection',
             dict(num_modules=4),
-            'local FPN, bank',
-            'none | 1 entry, 1 of 3 modules | slim, 2 convs',
-        ),
-        (
-            'detection',
-            dict(partition=['stem', 'layer1.0']),
             'local FPN',
             'none | none | slim, 2 convs',
         ),
         (
             'detection',
-            dict(num_modules=4, **SLM_FPN),
+            BY_STAGE,
+            'local FPN, bank',
+            'none | 1 entry, 1 of 3 modules | slim, 2 convs',
+        ),
+        (
+            'detection',
+            dict(**BY_STAGE, **SLM_FPN),
             'FBA: SLM, and bank in 1 of 3 modules',
             'stage_tail x0.5 | 1 entry, 1 of 3 modules | slim, 2 convs',
         ),
         (
             'detection',
-            dict(num_modules=4, timing='two_pass', **SLM_FPN),
+            dict(**BY_STAGE, timing='two_pass', **SLM_FPN),
             'FBA: SLM and bank',
             'stage_tail x0.5 | 3 entries, 2 of 3 modules | slim, 2 convs',
         ),
@@ -79,7 +80,7 @@ NO_BLOCKS = dict(mode='stage_tail', blocks_per_stage=0)
         ),
         (
             'yolov1',
-            dict(num_modules=4),
+            BY_STAGE,
             'FBA: SLM and bank',
             'stage_chain x0.5 | 2 entries, 2 of 3 modules | slim, 1 conv',
         ),

@@ -27,7 +27,7 @@ ARMS = {
     'copied heads': dict(
         num_modules=3, auxiliary=dict(head=dict(mode='copy'))
     ),
-    'two passes': dict(num_modules=3, timing='two_pass'),
+    'two passes': dict(num_modules=3, partition='uniform', timing='two_pass'),
 }
 SHARED = dict(
     detection=dict(neck=dict(out_channels=16), head=dict(mode='shared')),

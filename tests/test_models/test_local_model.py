@@ -116,7 +116,13 @@ def test_no_gradient_crosses_a_cut(task):
 def test_batch_norm_statistics_move_once(task, timing):
     plain = build(task)
     auxiliary = dict(neck=dict(fusion='add'))  # or nobody reads the bank
-    local = build(task, num_modules=3, timing=timing, auxiliary=auxiliary)
+    local = build(
+        task,
+        num_modules=3,
+        partition='uniform',
+        timing=timing,
+        auxiliary=auxiliary,
+    )
     for model in (plain, local):
         losses(model, task)
     expected = plain.state_dict()
@@ -264,7 +270,7 @@ def test_every_auxiliary_head_got_its_init_cfg():
 
 def test_frozen_stages_are_a_prefix_outside_k():
     frozen = dict(backbone=dict(frozen_stages=1))
-    model = build('detection', frozen, num_modules=3)
+    model = build('detection', frozen, num_modules=3, partition='stage')
     rows = describe(model)
     assert [row['units'] for row in rows] == [
         'layer2.0 .. layer2.1',
@@ -311,7 +317,7 @@ def test_gradient_of_a_shared_head_is_the_sum_over_modules():
 
 
 def test_what_no_neck_reads_is_not_kept():
-    model = build('detection', num_modules=4)
+    model = build('detection', num_modules=4, partition='stage')
     assert model.learner.bank.read_names == ['layer2.1']
 
 

@@ -27,7 +27,7 @@ def test_one_module_is_bp():
 
 
 def test_auxiliary_networks_by_default():
-    model = build(TASK, num_modules=4)
+    model = build(TASK, num_modules=4, partition='stage')
     assert model.cuts == ['layer1.1', 'layer2.1', 'layer3.1']
     maps = [torch.rand(2, 8 * 2**i, 32 // 2**i, 32 // 2**i) for i in range(3)]
     bank = dict(zip(model.cuts, maps))

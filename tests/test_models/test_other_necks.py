@@ -113,7 +113,7 @@ def test_one_module_is_bp_with_a_linear_neck():
 @pytest.mark.parametrize('name', DETECTORS)
 @pytest.mark.parametrize('options', [dict(), dict(timing='two_pass')])
 def test_detectors_train_in_modules(name, options):
-    model = stock(name, num_modules=4, **options)
+    model = stock(name, num_modules=4, partition='stage', **options)
     assert_trains_all(model, 'detection')
     read = describe(model)[-1]['reads']
     ends = [*model.cuts[1:], model.anatomy.outputs[-1]]

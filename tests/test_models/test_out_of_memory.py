@@ -15,7 +15,7 @@ ERRORS = [RuntimeError(CPU), torch.cuda.OutOfMemoryError(GPU)]
 
 
 def _make(**options):
-    model = build('detection', num_modules=4, **options)
+    model = build('detection', num_modules=4, partition='stage', **options)
     cfg = dict(
         type='mmfba.LocalLearningOptimWrapper',
         optimizer=dict(type='SGD', lr=0.01),

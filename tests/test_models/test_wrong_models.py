@@ -41,7 +41,7 @@ OPTIONS = {
         (dict(num_modules=True), 'num_modules=True: .*integer'),
         (dict(nm_modules=3), "'nm_modules'; did you mean 'num_modules'"),
         (dict(partition=5), 'partition=5: expected .*stage.*list'),
-        (dict(partition='stages'), "partition='stages': .*'uniform', 'stage'"),
+        (dict(partition='stages'), "partition='stages': .*'stage', 'uniform'"),
         (dict(partition=['layer1.9']), "'layer1.9'; did you mean.*layer1.0"),
         (dict(partition=[1]), 'no unit 1; units: .*layer1.0'),
         (

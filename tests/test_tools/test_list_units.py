@@ -31,6 +31,8 @@ def test_units_of_stock_configs(config, capsys, monkeypatch):
     assert title[0] == 'unit' and title[-1] == 'cut'
     count, *expected = CASES[config]
     assert len(rows) == count
+    shares = [float(row.pop(5).rstrip('%')) for row in rows]
+    assert sum(shares) == pytest.approx(100, abs=0.1 * count)
     assert all(row in rows for row in expected)
 
 

@@ -2,7 +2,8 @@
 """List the units of a config's network, and after which it can be cut.
 
 Takes any config of mmpretrain, mmdet or mmagic, or one of mmfba. Runs nothing
-but shapes: it needs no GPU, no data and no weights.
+but shapes: it needs no GPU, no data and no weights. ``memory`` is a unit's
+share of what autograd keeps of the network for the backward.
 """
 
 import argparse
@@ -27,8 +28,10 @@ def main() -> None:
     with one_line_errors():
         anatomy, sizes = network_units(read_config(args.config))
         table = Table(box=None)
-        for name in ('unit', 'stage', 'parameters', 'channels', 'stride'):
-            table.add_column(name, justify='left' if name == 'unit' else None)
+        total = sum(unit.kept for unit in anatomy.units)
+        table.add_column('unit')
+        for name in ('stage', 'parameters', 'channels', 'stride', 'memory'):
+            table.add_column(name, justify='right')
         table.add_column('cut')
         for unit in anatomy.units:
             feature = unit.feature
@@ -38,6 +41,7 @@ def main() -> None:
                 f'{sum(sizes[name] for name in unit.parameters):,}',
                 str(feature.channels),
                 str(feature.stride),
+                f'{unit.kept / total:.1%}',
                 'possible' if unit.cuttable else '',
             )
         Console(width=100).print(table)

@@ -29,7 +29,7 @@ paper = dict(
                 head=dict(mode='copy'),
             )
         ),
-        super_resolution=dict(auxiliary=shared),
+        super_resolution=dict(partition='uniform', auxiliary=shared),
     ),
     s2=dict(
         classification=dict(
@@ -49,7 +49,9 @@ paper = dict(
                 head=dict(mode='shared'),
             )
         ),
-        super_resolution=dict(taps=['input'], auxiliary=shared),
+        super_resolution=dict(
+            partition='uniform', taps=['input'], auxiliary=shared
+        ),
     ),
 )
 del without_fpn, fpn, shared

@@ -51,7 +51,7 @@ def test_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
 
 
 def test_describes_what_each_module_trains_and_reads():
-    model = build('detection', num_modules=4)
+    model = build('detection', num_modules=4, partition='stage')
     rows = describe(model)
     assert [row['units'] for row in rows] == [
         'stem .. layer1.1',

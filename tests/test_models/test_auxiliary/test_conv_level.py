@@ -120,7 +120,9 @@ def test_what_it_cannot_do_is_refused():
 
 
 def man(**options):
-    return build('detection', num_modules=4, auxiliary=MAN_LEVEL, **options)
+    return build(
+        'detection', partition='stage', auxiliary=MAN_LEVEL, **options
+    )
 
 
 @pytest.mark.parametrize('chunk', [None, 1])
@@ -165,7 +167,9 @@ def test_heads_have_two_convs_and_the_anchors_of_their_levels():
 
 def test_average_of_a_copy_follows_its_own_backbone():
     model = build(
-        'detection', num_modules=4, auxiliary=dict(MAN_LEVEL, momentum=0.5)
+        'detection',
+        partition='stage',
+        auxiliary=dict(MAN_LEVEL, momentum=0.5),
     )
     twin = copy.deepcopy(model)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.03)

@@ -85,7 +85,7 @@ def expected_losses(scores, boxes, strides):
 @pytest.mark.parametrize('module', [0, 1, 2])
 def test_loss_and_gradients_are_those_of_the_equations(module):
     torch.manual_seed(0)
-    model = build('detection', num_modules=4, auxiliary=MAN_LEVEL).double()
+    model = build('detection', partition='stage', auxiliary=MAN_LEVEL).double()
     head = model.local_aux[module].host.head
     strides = [[8], [16], [32, 64, 128]][module]
     levels = [
