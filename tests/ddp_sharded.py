@@ -223,7 +223,8 @@ def refusals(rank):
             LocalFullyShardedDataParallel(model, **dict(options))
 
     refused("timing='two_pass'.*timing='causal'", timing='two_pass')
-    refused("mode='shared'", auxiliary=dict(head=dict(mode='shared')))
+    shared = dict(neck=dict(channel_ratio=1.0), head=dict(mode='shared'))
+    refused("mode='shared'", auxiliary=shared)
     refused('model_wrapper_cfg.mp_policy=1: .*Amp', dict(mp_policy=1))
     model = build('classification', num_modules=3)
     model.head.scale = torch.nn.Parameter(torch.ones(()))

@@ -9,6 +9,12 @@ arms = {
     ),
     'FBA (K=16)': dict(config=f'configs/fba/fba-k16_{name}.py'),
     'FBA (K=7, balanced)': dict(config=f'configs/fba/fba-k7_{name}.py'),
-    'FBA (K=4, balanced)': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (K=4, balanced, SLM half as wide)': dict(
+        config=f'configs/fba/fba-k4_{name}.py'
+    ),
+    'FBA (K=4, balanced)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=['model.local_learning.auxiliary.neck.channel_ratio=1.0'],
+    ),
 }
 del name

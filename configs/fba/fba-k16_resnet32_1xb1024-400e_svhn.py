@@ -4,6 +4,6 @@ model = dict(
     local_learning=dict(
         num_modules=16,
         loss_weight=4.0,
-        auxiliary=dict(neck=dict(fusion='gate')),
+        auxiliary=dict(neck=dict(channel_ratio=1.0, fusion='gate')),
     ),
 )

@@ -4,5 +4,6 @@ model = dict(
     local_learning=dict(
         num_modules=4,
         partition=['layer1.0', 'layer1.2', 'layer2.0'],
+        auxiliary=dict(neck=dict(channel_ratio=0.5)),
     )
 )

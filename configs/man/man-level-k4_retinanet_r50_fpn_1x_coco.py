@@ -1,7 +1,6 @@
 _base_ = '../local_fpn/local-fpn-k4_retinanet_r50_fpn_1x_coco.py'
 model = dict(
     local_learning=dict(
-        partition='stage',
         auxiliary=dict(
             type='mmfba.MANAuxiliary',
             learn_scale=True,

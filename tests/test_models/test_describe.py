@@ -22,7 +22,7 @@ NO_BLOCKS = dict(mode='stage_tail', blocks_per_stage=0)
             'classification',
             dict(num_modules=4),
             'FBA: SLM and bank',
-            'later_stages x1.0 | 2 entries, 2 of 3 modules | copy',
+            'later_stages x0.5 | 2 entries, 2 of 3 modules | copy',
         ),
         (
             'classification',

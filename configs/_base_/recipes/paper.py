@@ -16,7 +16,9 @@ paper = dict(
     s1=dict(
         classification=dict(
             loss_weight=1.0,
-            auxiliary=dict(neck=dict(mode='stage_tail', fusion='add')),
+            auxiliary=dict(
+                neck=dict(mode='stage_tail', channel_ratio=1.0, fusion='add')
+            ),
         ),
         detection=dict(
             auxiliary=dict(
@@ -35,7 +37,8 @@ paper = dict(
         classification=dict(
             loss_weight=1.0,
             auxiliary=dict(
-                shared, neck=dict(mode='stage_chain', fusion='add')
+                shared,
+                neck=dict(mode='stage_chain', channel_ratio=1.0, fusion='add'),
             ),
         ),
         detection=dict(

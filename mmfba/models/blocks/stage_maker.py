@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from functools import partial
-from typing import Callable
+from typing import Callable, Optional
 
 from torch import nn
 
@@ -19,11 +19,20 @@ def stage_maker(network: nn.Module) -> StageMaker:
         num_blocks)`` builds fresh blocks: of the network's own kind for
         ResNets, EDSR and MSRResNet, light ones for all others.
     """
-    cls = next(c for c in type(network).__mro__ if 'forward' in vars(c))
-    maker = MAKERS.get(qualified_name(cls))
+    maker = _own_maker(network)
     if maker is None:
         return _light_stages(network)
     return partial(maker, network)
+
+
+def makes_own_blocks(network: nn.Module) -> bool:
+    """Whether the blocks of an SLM are of a network's own kind."""
+    return _own_maker(network) is not None
+
+
+def _own_maker(network: nn.Module) -> Optional[StageMaker]:
+    cls = next(c for c in type(network).__mro__ if 'forward' in vars(c))
+    return MAKERS.get(qualified_name(cls))
 
 
 def _resnet_stage(

@@ -8,6 +8,7 @@ from mmfba.local import POOLED
 from mmfba.local.probe import Probe
 
 from ..auxiliary import MainModel
+from ..blocks import makes_own_blocks
 from ..local_model import LocalModel
 from ..neck_probe import probe_neck
 from ..options import LocalLearningOptions
@@ -20,12 +21,18 @@ AUXILIARY = dict(
 
 
 class LocalClassification(LocalModel):
-    """Local learning of a classifier of mmpretrain."""
+    """Local learning of a classifier of mmpretrain.
+
+    The SLM is half as wide as the network where its blocks are of the
+    network's own kind; light blocks have the full width.
+    """
 
     library = 'mmpretrain'
 
     def default_auxiliary(self) -> Dict[str, Any]:
-        return AUXILIARY
+        ratio = 0.5 if makes_own_blocks(self.backbone) else 1.0
+        neck = dict(AUXILIARY['neck'], channel_ratio=ratio)
+        return dict(AUXILIARY, neck=neck)
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
         if options.num_modules != 1:

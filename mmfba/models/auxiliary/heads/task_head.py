@@ -137,8 +137,9 @@ def _set_in_channels(
         raise ValueError(
             f'auxiliary.head.type=mmfba.TaskHead: {cfg["type"]} has no '
             "'in_channels', so that a copy cannot take the "
-            f'{in_channels} channels of the auxiliary network: give the main '
-            'network another head, or train by back-propagation with '
+            f'{in_channels} channels of the auxiliary network: set '
+            'auxiliary.neck.channel_ratio=1.0, give the main network another '
+            'head, or train by back-propagation with '
             'local_learning.num_modules=1'
         )
 
