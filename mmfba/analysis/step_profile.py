@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local.memory import CudaPeak, PeakTracker
 
+from .flop_counter import flop_counter
 from .operators import OperatorCount
 from .tensors_in import tensors_in
 
@@ -86,7 +86,7 @@ def profile_step(
     # The first call is tracked too: it makes the optimizer's state, and some
     # models keep a few tensors from one step to the next.
     with tracker:
-        with FlopCounterMode(display=False) as flop_counter:
+        with flop_counter() as flops:
             step()
         gc.collect()
         static_bytes = tracker.current
@@ -104,7 +104,7 @@ def profile_step(
         static_bytes=static_bytes,
         operators=count.operators,
         syncs=count.syncs,
-        flops=flop_counter.get_total_flops(),
+        flops=flops.get_total_flops(),
         # The tracker goes on when model and batch are freed.
         timeline=list(tracker.timeline),
         tags=tracker.tags,

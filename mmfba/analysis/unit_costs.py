@@ -9,7 +9,6 @@ from itertools import accumulate
 from typing import Any, Optional
 
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmfba.local import Unit
 from mmfba.local.call import tensors_of
@@ -17,6 +16,7 @@ from mmfba.local.copies import copy_module
 from mmfba.local.memory import PeakTracker
 from mmfba.models import LocalLearningOptions
 
+from .flop_counter import flop_counter
 from .synthetic import make_batch, meta_targets
 
 
@@ -157,7 +157,7 @@ class _Recorder(ExitStack):
         self._begun.append(index)
         self.end_phase()
         self._alive[index] = self.tracker.current
-        self._flops = FlopCounterMode(display=False)
+        self._flops = flop_counter()
         self._flops.__enter__()
 
     def _ends(self, index: int, module: Any, args: Any, out: Any) -> None:
