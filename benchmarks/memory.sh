@@ -31,6 +31,22 @@ stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
 local="model.type=mmfba.LocalRetinaNet model.local_learning.num_modules=4"
 measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
     "${ways[@]}"
+# Stock configs with the one line of local learning, all else by default.
+one() {  # name config class images height width
+    measure "$1" "$2" "$4" "$5" "$6" \
+        "model.type=mmfba.Local$3 model.local_learning.num_modules=4" \
+        bp checkpoint fba fba+balanced fba+checkpoint
+}
+one resnet50_32x224x224 mmpretrain::resnet/resnet50_8xb32_in1k.py \
+    ImageClassifier 32 224 224
+one swin-t_32x224x224 mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py \
+    ImageClassifier 32 224 224
+one mobilenet-v2_32x224x224 mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py \
+    ImageClassifier 32 224 224
+one faster-rcnn-r50_2x800x1344 mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py \
+    FasterRCNN 2 800 1344
+one swinir_4x48x48 mmagic::swinir/swinir_x2s48w8d6e180_8xb4-lr2e-4-500k_div2k.py \
+    BaseEditModel 4 48 48
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \

@@ -1,4 +1,4 @@
-# A two-stage detector: BP and a local FPN with two kinds of cuts, half as
+# A two-stage detector: BP and a local FPN with three kinds of cuts, half as
 # many epochs.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
@@ -14,6 +14,13 @@ arms = {
     'local FPN (cuts by stage)': dict(
         config=f'configs/local_fpn/local-fpn-k4_{name}.py',
         options=['model.local_learning.partition=stage'],
+    ),
+    'local FPN (cuts before C2)': dict(
+        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
+        options=[
+            'model.local_learning.num_modules=3',
+            'model.local_learning.partition=[stem,layer1.0]',
+        ],
     ),
 }
 del name

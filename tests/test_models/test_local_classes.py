@@ -257,6 +257,18 @@ def test_main_weights_are_those_of_the_plain_model(family):
     )
 
 
+@pytest.mark.parametrize(
+    'family, blocks, norms',
+    [('swin', 3, True), ('mobilenet', 3, True), ('swinir', 1, False)],
+)
+def test_default_light_blocks(family, blocks, norms):
+    """In restoration they keep the contrast of each image."""
+    slm = build(family, num_modules=3).local_aux[0].neck.slm
+    assert {len(stage) for stage in slm.stages.values()} == {blocks}
+    kinds = {type(module).__name__ for module in slm.modules()}
+    assert any('Norm' in kind for kind in kinds) == norms
+
+
 def test_classes_are_made_once_and_pickled():
     made = local_class('LocalFasterRCNN') or LOCAL_MODELS.get(
         'LocalFasterRCNN'

@@ -4,15 +4,21 @@ from typing import Callable, Optional
 
 from torch import nn
 
-from mmfba.local.statistics import is_batch_norm
 from mmfba.type_name import qualified_name
+
+from .light_stage import light_stage, norm_like
 
 StageMaker = Callable[..., nn.Module]
 
 
-def stage_maker(network: nn.Module) -> StageMaker:
+def stage_maker(network: nn.Module, norm: bool = True) -> StageMaker:
     """How the simplified blocks of an SLM are made for a backbone or
     generator.
+
+    Args:
+        network (nn.Module): The backbone or generator.
+        norm (bool): Whether light blocks are normalised as the network is.
+            Defaults to True.
 
     Returns:
         Callable: ``make_stage(in_channels, out_channels, stride,
@@ -21,7 +27,7 @@ def stage_maker(network: nn.Module) -> StageMaker:
     """
     maker = _own_maker(network)
     if maker is None:
-        return _light_stages(network)
+        return partial(light_stage, norm_like(network) if norm else None)
     return partial(maker, network)
 
 
@@ -96,52 +102,3 @@ MAKERS = {
     'mmagic.EDSRNet': partial(_stage_without_norm, _edsr_block),
     'mmagic.MSRResNet': partial(_stage_without_norm, _msr_resnet_block),
 }
-
-
-def _light_stages(network: nn.Module) -> StageMaker:
-    """Depthwise and pointwise convs, normalised as the network is: over the
-    batch, over each image, or not at all."""
-    kinds = {type(module) for module in network.modules()}
-    if any(is_batch_norm(module) for module in network.modules()):
-        return partial(_light_stage, nn.BatchNorm2d)
-    if any(issubclass(k, (nn.LayerNorm, nn.GroupNorm)) for k in kinds):
-        return partial(_light_stage, partial(nn.GroupNorm, 1))
-    return partial(_light_stage, None)
-
-
-def _light_stage(
-    norm: Callable[[int], nn.Module],
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    num_blocks: int,
-) -> nn.Module:
-    blocks = []
-    for _ in range(num_blocks):
-        blocks.append(_light_block(norm, in_channels, out_channels, stride))
-        in_channels, stride = out_channels, 1
-    return nn.Sequential(*blocks)
-
-
-def _light_block(
-    norm: Callable[[int], nn.Module],
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-) -> nn.Module:
-    kernel = stride + 1 + stride % 2
-    layers = [
-        nn.Conv2d(
-            in_channels,
-            in_channels,
-            kernel,
-            stride,
-            kernel // 2,
-            groups=in_channels,
-            bias=False,
-        ),
-        nn.Conv2d(in_channels, out_channels, 1, bias=norm is None),
-    ]
-    if norm is not None:
-        layers.append(norm(out_channels))
-    return nn.Sequential(*layers, nn.ReLU(inplace=True))

@@ -18,21 +18,23 @@ AUXILIARY = dict(
     neck=dict(type='mmfba.SLMNeck', mode='later_stages', fusion='add'),
     head=dict(type='mmfba.TaskHead', mode='copy'),
 )
+OWN_BLOCKS = dict(channel_ratio=0.5, blocks_per_stage=1)
+LIGHT_BLOCKS = dict(channel_ratio=1.0, blocks_per_stage=3)
 
 
 class LocalClassification(LocalModel):
     """Local learning of a classifier of mmpretrain.
 
-    The SLM is half as wide as the network where its blocks are of the
-    network's own kind; light blocks have the full width.
+    The SLM has one block a stage, half as wide as the network, where its
+    blocks are of the network's own kind, and else three light blocks.
     """
 
     library = 'mmpretrain'
 
     def default_auxiliary(self) -> Dict[str, Any]:
-        ratio = 0.5 if makes_own_blocks(self.backbone) else 1.0
-        neck = dict(AUXILIARY['neck'], channel_ratio=ratio)
-        return dict(AUXILIARY, neck=neck)
+        own = makes_own_blocks(self.backbone)
+        size = OWN_BLOCKS if own else LIGHT_BLOCKS
+        return dict(AUXILIARY, neck=dict(AUXILIARY['neck'], **size))
 
     def init_local_learning(self, options: LocalLearningOptions) -> None:
         if options.num_modules != 1:

@@ -10,7 +10,7 @@ from mmfba.local.last_module import run_to_last_cut
 from mmfba.local.probe import Probe
 
 from ..auxiliary import MainModel
-from ..blocks import image_tail
+from ..blocks import image_tail, stage_maker
 from ..image_wise import (
     ImageWisePixelLoss,
     check_image_wise_pixels,
@@ -42,6 +42,8 @@ class LocalRestoration(LocalModel):
 
     def main_model(self, found: Probe) -> MainModel:
         network = self.cut_network()
+        # What is normalised over an image has lost the image's contrast.
+        network['make_stage'] = stage_maker(self.generator, norm=False)
         first = [n for run in self.anatomy.units[0].runs for n in run]
         return MainModel(
             **network,
