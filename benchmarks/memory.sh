@@ -23,8 +23,7 @@ measure() {  # name config images height width options -- arms
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
     bp bp+fast cp stem+checkpoint+chunk fba fba+fast fba+chunk \
     fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
-    fba+fast+stem+chunk+checkpoint2 fba+stem+tuned fba+stem+tuned+update \
-    accum2
+    fba+fast+stem+chunk+checkpoint2 fba+stem+tuned accum2
 # The README's: the stock config, with what a GPU's kernel of the loss keeps.
 ways=(bp cp stem+checkpoint+chunk fba+stem+balanced+chunk+checkpoint)
 stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py

@@ -78,7 +78,7 @@ def weights_are_those_of_data_parallel_training(rank):
 
 def the_same_with_other_options(rank):
     task = 'super-resolution'
-    compare(rank, task, chunk=1, wrapper=dict(update_by='module'))
+    compare(rank, task, chunk=1)
     compare(rank, task, backward='summed', checkpoint=True)
     compare(rank, 'detection', num_modules=1)
     frozen = dict(backbone=dict(frozen_stages=1))

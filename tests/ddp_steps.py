@@ -91,40 +91,6 @@ def mixed_precision(rank):
         assert_equal_weights(model, task)
 
 
-def update_by_module_gives_the_same_weights(rank):
-    for task in TASKS:
-        weights = []
-        for update in ('step', 'module'):
-            model = build(task, num_modules=4)
-            ddp = LocalDistributedDataParallel(model, bucket_cap_mb=SMALL)
-            wrapper = make_wrapper(model, update_by=update)
-            held = []
-
-            def look(_, model=model, held=held):
-                held.append(
-                    sum(p.grad is not None for p in model.parameters())
-                )
-
-            model.learner.on_module = look
-            for seed in range(2):
-                ddp.train_step(raw_data(task, seed=2 * seed + rank), wrapper)
-            assert set(held) == {0}  # on their way, or gone
-            weights.append(list(model.parameters()))
-            assert_equal_weights(model)
-        assert all(map(torch.equal, *weights)), task
-
-
-def update_by_module_is_refused_with_the_wrapper_of_mmengine(rank):
-    model = build('classification', num_modules=3)
-    ddp = MMDistributedDataParallel(model, broadcast_buffers=False)
-    _raises(
-        'LocalDistributedDataParallel',
-        ddp.train_step,
-        raw_data('classification'),
-        make_wrapper(model, update_by='module'),
-    )
-
-
 def static_graph_is_refused_where_local_backwards_run(rank):
     """With K=1 it changes nothing, as gradient_as_bucket_view."""
     task = 'classification'

@@ -1,5 +1,5 @@
-# A two-stage detector: BP and a local FPN with three kinds of cuts, half as
-# many epochs.
+# A two-stage detector: BP and a local FPN with two kinds of cuts and of
+# heads, half as many epochs.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 options = [
@@ -15,12 +15,9 @@ arms = {
         config=f'configs/local_fpn/local-fpn-k4_{name}.py',
         options=['model.local_learning.partition=stage'],
     ),
-    'local FPN (cuts before C2)': dict(
+    'local FPN (heads of two convs)': dict(
         config=f'configs/local_fpn/local-fpn-k4_{name}.py',
-        options=[
-            'model.local_learning.num_modules=3',
-            'model.local_learning.partition=[stem,layer1.0]',
-        ],
+        options=['model.local_learning.auxiliary.head.stacked_convs=2'],
     ),
 }
 del name

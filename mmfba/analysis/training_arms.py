@@ -36,9 +36,8 @@ def make_arm(
             number), ``fast`` (the main head on all levels at once),
             ``checkpoint<n>`` (inside the first n modules, all without a
             number), ``stem`` (lean), ``width<n>`` (SLM of n percent of the
-            backbone's channels), ``update`` (the optimizer module by
-            module), ``lean`` (focal loss), ``cp`` (upstream's ``with_cp``),
-            and ``accum<n>`` (the batch in n micro-batches).
+            backbone's channels), ``lean`` (focal loss), ``cp`` (upstream's
+            ``with_cp``), and ``accum<n>`` (the batch in n micro-batches).
             ``tuned`` is ``balanced+chunk+checkpoint``.
         batch_size (int): Images in the batch.
         shape (tuple[int, int]): Height and width of the network's input.
@@ -218,7 +217,6 @@ TOKENS: Dict[str, Callable[..., Changes]] = dict(
     width=lambda _, percent, *__: {
         f'{LOCAL}.auxiliary.neck.channel_ratio': percent / 100
     },
-    update=lambda *_: {'optim_wrapper.update_by': 'module'},
     lean=_lean,
     cp=_cp,
     accum=_accumulate,

@@ -39,8 +39,7 @@ def plain_config(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     cfg.model.pop('local_learning', None)
     wrapper = cfg.get('optim_wrapper') or {}
-    for key in ('update_by', 'nonfinite'):
-        wrapper.pop(key, None)
+    wrapper.pop('nonfinite', None)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
     for key in [key for key in keys if is_auxiliary(key)]:
         del keys[key]

@@ -128,8 +128,8 @@ class LocalLearner(Borrower):
             logs.update(self._learn(trained, index, x))
             self._note_bank()
             self.bank.cut(index)
-            if self.backward == 'immediate':
-                self._module_done(partial(trained.parameters, index))
+            if self.backward == 'immediate' and self._reduce is not None:
+                self._reduce(trained.parameters(index))
             self._start(index + 1)
 
         with self.bank.step(), replaced(trained.forwards):

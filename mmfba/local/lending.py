@@ -17,7 +17,6 @@ class Borrower:
     """
 
     _local_backward: Optional[Callable[[Tensor], None]] = None
-    _update: Optional[Callable[[], None]] = None
     _reduce: Optional[Reduce] = None
     _gather: Optional[Callable[[int], None]] = None
 
@@ -28,9 +27,7 @@ class Borrower:
 
     @contextmanager
     def lend_backward(
-        self,
-        backward: Callable[[Tensor], None],
-        module_done: Optional[Callable[[], None]] = None,
+        self, backward: Callable[[Tensor], None]
     ) -> Iterator[None]:
         """Use ``backward`` for the local losses inside the context.
 
@@ -40,14 +37,12 @@ class Borrower:
         Args:
             backward (Callable): Takes a scalar loss, scales it as the last
                 loss will be and calls backward, outside autocast.
-            module_done (Callable, optional): Called when a local module but
-                the last has all its gradients. Defaults to None.
         """
-        self._local_backward, self._update = backward, module_done
+        self._local_backward = backward
         try:
             yield
         finally:
-            self._local_backward = self._update = None
+            self._local_backward = None
 
     @contextmanager
     def lend_reduction(self, reduce: Reduce) -> Iterator[None]:
@@ -83,14 +78,6 @@ class Borrower:
             )
             return
         self._local_backward(loss)
-
-    def _module_done(
-        self, parameters: Callable[[], List[nn.Parameter]]
-    ) -> None:
-        if self._reduce is not None:
-            self._reduce(parameters())
-        if self._update is not None:
-            self._update()
 
 
 def is_constant_here(*losses: Tensor) -> bool:

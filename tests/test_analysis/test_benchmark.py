@@ -224,7 +224,7 @@ def test_one_arm_at_a_time_is_in_memory(monkeypatch):
 
 def test_help_names_every_token():
     names = describe_tokens().split(', ')
-    assert {'bp', 'k<n>', 'chunk[<n>]', 'stem', 'update'} < set(names)
+    assert {'bp', 'k<n>', 'chunk[<n>]', 'stem', 'cp'} < set(names)
     assert len(names) == len(TOKENS) + 1
 
 

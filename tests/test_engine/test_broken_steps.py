@@ -99,7 +99,7 @@ def _state(model):
         len(learner.bank),
         learner.bank._module,
         learner._local_backward,
-        learner._module_done,
+        learner._reduce,
         learner.on_module,
         torch.is_grad_enabled(),
         torch.is_autocast_cpu_enabled(),

@@ -29,8 +29,6 @@ def test_in_two_processes(tmp_path):
         ddp_gradients.gradients_equal_those_of_one_process_on_the_whole_batch,
         ddp_losses.what_is_computed_does_not_wait_for_gradients,
         ddp_steps.accumulation_and_clipping,
-        ddp_steps.update_by_module_gives_the_same_weights,
-        ddp_steps.update_by_module_is_refused_with_the_wrapper_of_mmengine,
         ddp_steps.static_graph_is_refused_where_local_backwards_run,
         ddp_steps.a_plain_loop_and_no_sync,
         ddp_steps.a_step_after_one_that_was_broken_off,

@@ -139,7 +139,3 @@ def test_wrong_choices():
     cfg = dict(type=OURS, optimizer=dict(type='SGD', lr=0.1))
     with pytest.raises(ValueError, match="nonfinite='halt': choose from"):
         build_optim_wrapper(model, dict(cfg, nonfinite='halt'))
-    with pytest.raises(ValueError, match="nonfinite='skip'.*by='step'"):
-        build_optim_wrapper(
-            model, dict(cfg, nonfinite='skip', update_by='module')
-        )

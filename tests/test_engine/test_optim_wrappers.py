@@ -1,6 +1,5 @@
 # Copyright (c) mmfba authors.
 import copy
-from functools import partial
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 
-from mmfba.analysis.step_profile import profile_step
 from mmfba.engine.optim_wrappers import (
     AmpLocalLearningOptimWrapper,
     LocalLearningOptimWrapper,
@@ -169,83 +167,3 @@ def _double_inputs(forward):
         return forward(inputs.double(), data_samples, mode=mode)
 
     return run
-
-
-@pytest.mark.parametrize('chunk', [None, 1])
-@pytest.mark.parametrize('optimizer', ['SGD', 'AdamW'])
-@tasks
-def test_update_by_module_gives_the_same_weights(task, optimizer, chunk):
-    if chunk and task == 'classification':
-        pytest.skip('no image-wise loss')
-    weights, held = [], []
-    for update in ('step', 'module'):
-        model = build(task, num_modules=3, chunk=chunk)
-        wrapper = build_optim_wrapper(
-            model,
-            dict(
-                type='mmfba.LocalLearningOptimWrapper',
-                update_by=update,
-                optimizer=dict(type=optimizer, lr=0.01, weight_decay=0.1),
-            ),
-        )
-        grads = []
-        model.learner.on_module = lambda _, m=model, g=grads: g.append(
-            sum(p.grad is not None for p in m.parameters())
-        )
-        _steps(model, wrapper, task, 3)
-        weights.append(model.state_dict())
-        held.append(grads)
-    for name, value in weights[0].items():
-        assert value.equal(weights[1][name]), name
-    # When a module starts, the gradients of those before it are gone.
-    assert held[0][1] > 0 and set(held[1]) == {0}
-
-
-def test_update_by_module_takes_less_memory():
-    profiles = []
-    for update in ('step', 'module'):
-        model = build('detection', num_modules=4)
-        wrapper = build_optim_wrapper(
-            model,
-            dict(
-                type='mmfba.LocalLearningOptimWrapper',
-                update_by=update,
-                optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
-            ),
-        )
-        step = partial(
-            model.train_step,
-            raw_data('detection', batch_size=2, size=64),
-            wrapper,
-        )
-        profiles.append(profile_step(step, model, wrapper.optimizer))
-    weights = sum(p.nbytes for p in model.parameters())
-    saved = profiles[0].peak_bytes - profiles[1].peak_bytes
-    assert saved > 0.1 * weights
-
-
-@pytest.mark.parametrize(
-    'options, words',
-    [
-        (dict(clip_grad=dict(max_norm=1)), 'clip_grad'),
-        (dict(accumulative_counts=2), 'accumulative_counts'),
-    ],
-)
-def test_update_by_module_refuses_what_needs_all_gradients(options, words):
-    model = build('classification', num_modules=3)
-    with pytest.raises(ValueError, match=words + r".*update_by='step'"):
-        LocalLearningOptimWrapper(_sgd(model), update_by='module', **options)
-    with pytest.raises(ValueError, match="update_by='sometimes'"):
-        LocalLearningOptimWrapper(_sgd(model), update_by='sometimes')
-
-
-def test_update_by_module_refuses_a_shared_head():
-    model = build(
-        'super-resolution',
-        num_modules=3,
-        auxiliary=dict(head=dict(mode='shared')),
-    )
-    wrapper = LocalLearningOptimWrapper(_sgd(model), update_by='module')
-    with pytest.raises(ValueError, match=r"head\.mode='shared'"):
-        model.train_step(raw_data('super-resolution'), wrapper)
-    assert len(model.learner.bank) == 0

@@ -61,7 +61,7 @@ def test_what_belongs_to_local_learning_goes():
             model=dict(type='mmfba.LocalEditModel', local_learning=dict()),
             optim_wrapper=dict(
                 type='mmfba.AmpLocalLearningOptimWrapper',
-                update_by='module',
+                nonfinite='skip',
                 paramwise_cfg=dict(
                     custom_keys=dict(
                         local_aux=dict(lr_mult=2), generator=dict(lr_mult=3)

@@ -147,15 +147,6 @@ COMMANDS = [
         "'mmfba.LocalSingleDetector'.*'mmfba.LocalSingleStageDetector'",
     ),
     (
-        'train cls.py --cfg-options optim_wrapper.update_by=never',
-        "update_by='never': .*'step', 'module'",
-    ),
-    (
-        'train cls.py --cfg-options optim_wrapper.update_by=module '
-        'optim_wrapper.clip_grad.max_norm=1',
-        "clip_grad .*use update_by='step'",
-    ),
-    (
         'train cls.py --cfg-options optim_wrapper.optimizer.type=SDG',
         'optim_wrapper.optimizer.type: there is no such',
     ),

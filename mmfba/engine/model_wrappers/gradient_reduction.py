@@ -117,9 +117,9 @@ class GradientReduction:
         work = dist.all_reduce(flat, group=self.group, async_op=True)
         return work, bucket, flat
 
-    def finish(self, keep: int = 0) -> None:
-        """Make the averages the gradients, but of the last ``keep`` starts."""
-        while len(self._pending) > keep:
+    def finish(self) -> None:
+        """Make the averages the gradients."""
+        while self._pending:
             for work, bucket, flat in self._pending.popleft():
                 work.wait()
                 sizes = [p.numel() for p in bucket]

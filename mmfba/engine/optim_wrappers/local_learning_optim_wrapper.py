@@ -1,10 +1,8 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from functools import partial
-from typing import Callable, Iterator, Optional
+from typing import Iterator, Optional
 
 import torch
-from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
@@ -16,11 +14,9 @@ from mmfba.models.out_of_memory import (
 )
 from mmfba.registry import OPTIM_WRAPPERS
 
-from ..model_wrappers.gradient_reduction import GradientReduction
 from ..shards import is_shard, shard_loaded_state
 from ..unwrap import get_local_model
 
-UPDATES = ('step', 'module')
 NONFINITE = ('stop', 'skip', 'ignore')
 
 
@@ -78,9 +74,8 @@ class LocalBackward:
                 'backwards come outside the one backward that is recorded: '
                 "remove it, or use type='mmfba.LocalDistributedDataParallel'"
             )
-        done = self._module_done(plain, getattr(model, 'reduction', None))
         self._model = plain
-        lent = plain.learner.lend_backward(self.local_backward, done)
+        lent = plain.learner.lend_backward(self.local_backward)
         with self._whole_step(), super().optim_context(model), lent:
             yield
 
@@ -101,12 +96,6 @@ class LocalBackward:
             if self._model is None or not is_out_of_memory(error):
                 raise
             raise explain_out_of_memory(error, self._model) from error
-
-    def _module_done(
-        self, model: nn.Module, reduction: Optional[GradientReduction]
-    ) -> Optional[Callable[[], None]]:
-        """What is to be done when a module has its gradients."""
-        return None
 
     def local_backward(self, loss: Tensor) -> None:
         """Propagate one local loss."""
@@ -138,55 +127,7 @@ class LocalLearningOptimWrapper(LocalBackward, OptimWrapper):
     clipping and ``paramwise_cfg`` mean the same. Auxiliary networks get a
     learning rate of their own (eta_a of S1 eq. 1) by
     ``paramwise_cfg=dict(custom_keys=dict(local_aux=dict(lr_mult=...)))``.
-
-    Args:
-        update_by (str): ``'step'`` updates all parameters at the end of the
-            training step, ``'module'`` those of each local module as soon as
-            it has its gradients, which are freed then: same result, less
-            memory. With several processes it waits for them while the next
-            module runs. Defaults to ``'step'``.
-        **kwargs: Of :class:`LocalBackward` and the plain wrapper.
-
-    Raises:
-        ValueError: If something needs the gradients of all modules at once.
     """
-
-    def __init__(self, *args, update_by: str = 'step', **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        if update_by not in UPDATES:
-            raise ValueError(
-                f'optim_wrapper.update_by={update_by!r}: choose from {UPDATES}'
-            )
-        self.update_by = update_by
-        if update_by == 'module' and self.nonfinite == 'skip':
-            _refuse("optim_wrapper.nonfinite='skip' looks at all gradients")
-        if update_by == 'module' and self.clip_grad_kwargs:
-            _refuse('optim_wrapper.clip_grad limits the norm of all gradients')
-        if update_by == 'module' and self._accumulative_counts > 1:
-            _refuse('optim_wrapper.accumulative_counts sums over iterations')
-
-    def _module_done(
-        self, model: nn.Module, reduction: Optional[GradientReduction]
-    ) -> Optional[Callable[[], None]]:
-        if self.update_by == 'step' or not model.learner.needs_backward:
-            return None
-        if any(aux.shared_modules for aux in model.local_aux):
-            _refuse("auxiliary.head.mode='shared' sums over modules")
-        if get_world_size() > 1 and reduction is None:
-            raise ValueError(
-                "optim_wrapper.update_by='module': this model wrapper "
-                'averages the gradients of several processes at the end: use '
-                "model_wrapper_cfg=dict(type='mmfba."
-                "LocalDistributedDataParallel'), or update_by='step'"
-            )
-        return partial(self._update_module, reduction)
-
-    def _update_module(self, reduction: Optional[GradientReduction]) -> None:
-        if reduction is not None:
-            # The module before: this one's are averaged while the next runs.
-            reduction.finish(keep=1)
-        OptimWrapper.step(self)  # after_step follows the last module's
-        self.zero_grad()
 
 
 def _all_finite(optimizer: torch.optim.Optimizer) -> bool:
@@ -201,10 +142,3 @@ def _all_finite(optimizer: torch.optim.Optimizer) -> bool:
     every = torch.stack(finite).all()
     # All processes must leave out the same steps.
     return (every.full_tensor() if is_shard(every) else every).item()
-
-
-def _refuse(reason: str) -> None:
-    raise ValueError(
-        f"optim_wrapper.update_by='module': {reason}, so gradients cannot be "
-        "freed module by module: use update_by='step'"
-    )

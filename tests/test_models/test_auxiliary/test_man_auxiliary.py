@@ -103,10 +103,9 @@ def test_both_begin_as_the_next_unit_after_initialization():
             )
 
 
-@pytest.mark.parametrize('update_by', ['step', 'module'])
-def test_average_follows_the_next_unit_after_each_step(update_by):
+def test_average_follows_the_next_unit_after_each_step():
     model = man()
-    wrapper = wrapper_of(model, update_by=update_by)
+    wrapper = wrapper_of(model)
     expected = weights(model.local_aux[0].average)
     for seed in range(3):
         model.train_step(raw_data('classification', seed=seed), wrapper)
