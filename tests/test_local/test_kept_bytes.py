@@ -39,3 +39,15 @@ def test_what_a_node_keeps_of_its_own_output_is_freed():
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_what_is_freed_is_not_counted():
+    """A storage may come to lie where one that was freed lay."""
+    x = torch.rand(5, requires_grad=True)
+    with KeptBytes(()) as kept:
+        first = x.exp()
+        for _ in range(20):
+            second = x.exp()  # it keeps its own output
+            assert kept.total == first.nbytes + second.nbytes
+            del second
+            assert kept.total == first.nbytes
