@@ -1,5 +1,5 @@
-# A two-stage detector: BP and a local FPN with two kinds of cuts and of
-# heads, half as many epochs.
+# A two-stage detector: BP and a local FPN with two kinds of cuts, half as
+# many epochs.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 options = [
@@ -14,10 +14,6 @@ arms = {
     'local FPN (cuts by stage)': dict(
         config=f'configs/local_fpn/local-fpn-k4_{name}.py',
         options=['model.local_learning.partition=stage'],
-    ),
-    'local FPN (heads of two convs)': dict(
-        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
-        options=['model.local_learning.auxiliary.head.stacked_convs=2'],
     ),
 }
 del name
