@@ -356,7 +356,8 @@ def _shrink(cfg):
         elif step['type'] == 'CenterCrop':
             step['crop_size'] = side
         elif step['type'] == 'PairedRandomCrop':
-            step['gt_patch_size'] = 12 * cfg.model.generator.upscale_factor
+            scale = cfg.model.generator.get('upscale_factor', 2)
+            step['gt_patch_size'] = 16 * scale  # windows of 8
     if 'backbone' in cfg.model and cfg.model.backbone.get('init_cfg'):
         cfg.model.backbone.init_cfg = None  # no downloads
 

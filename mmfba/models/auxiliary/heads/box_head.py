@@ -18,7 +18,7 @@ def BoxHead(
     in_channels: int,
     strides: Optional[Sequence[int]] = None,
     num_classes: Optional[int] = None,
-    stacked_convs: int = 1,
+    stacked_convs: int = 2,
     levels: Optional[slice] = None,
     mode: str = 'slim',
 ) -> nn.Module:
@@ -44,7 +44,7 @@ def BoxHead(
         num_classes (int, optional): Number of classes. Defaults to None, the
             most that a part of the main head has, one that proposes regions
             aside.
-        stacked_convs (int): Convs before the predictions. Defaults to 1.
+        stacked_convs (int): Convs before the predictions. Defaults to 2.
         levels (slice, optional): Which levels of the main network's neck they
             are. Defaults to None, all.
         mode (str): ``'slim'``; others are those of :func:`TaskHead`.
