@@ -79,6 +79,7 @@ MODELS = ModelRegistry(
     locations=['mmfba.models'],
     optional=dict(
         CIFARResNet=('mmpretrain', 'mmfba.models.backbones'),
+        CanvasFCOSHead=('mmdet', 'mmfba.models.dense_heads'),
         LeanSigmoidFocalLoss=('mmdet', 'mmfba.models.losses'),
         YOLOV1Head=('mmdet', 'mmfba.models.dense_heads'),
     ),

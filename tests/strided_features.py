@@ -33,6 +33,7 @@ def make_spec(
         head={},
         backbone=None,
         anchor_targets=None,
+        point_targets=None,
     )
     return UnitSpec(0, 2, features[cut], features, tuple(readable), main)
 

@@ -1,33 +1,47 @@
-# The weight of the local losses, for FBA's SLM alone and for two of the peers
-# nearest to it. With SGD it is a learning rate of the local modules.
-_base_ = './_base_/fashion-mnist_10k.py'
+# The weight of the local losses, ResNet-32: for FBA and two of the peers on
+# the same cuts, by the last 10,000 images of the training data. With SGD it
+# is a learning rate of the local modules; BP has its own beside it, and FBA's
+# last module, too.
 seeds = [0]
-none = 'model.local_learning.auxiliary.neck.fusion=none'
-weight = 'model.local_learning.loss_weight'
-fba = 'configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
-dgl = 'configs/dgl/dgl-auglocal-k16_resnet32_1xb128-2e_fashion-mnist.py'
-auglocal = (
-    'configs/auglocal/auglocal-d2-k14_resnet32_1xb128-2e_fashion-mnist.py'
-)
-arms = {
-    'BP': dict(config=fba, options=['model.local_learning.num_modules=1']),
-    'BP, lr 0.2': dict(
-        config=fba,
-        options=[
-            'model.local_learning.num_modules=1',
-            'optim_wrapper.optimizer.lr=0.2',
-        ],
+metric = 'accuracy/top1'
+shape = (32, 32)
+options = [
+    'train_dataloader.dataset.indices=10000',
+    'train_cfg.max_epochs=6',
+    'train_cfg.val_interval=6',
+    'param_scheduler.1.T_max=6',
+    *(
+        f'{loader}_dataloader.dataset.{option}'
+        for loader in ('val', 'test')
+        for option in ('split=train', 'test_mode=False', 'indices=-10000')
     ),
+]
+weight = 'model.local_learning.loss_weight'
+main_weight = 'model.head.loss.loss_weight'
+cuts = [
+    'model.local_learning.num_modules=4',
+    'model.local_learning.partition=[layer1.0,layer1.2,layer2.0]',
+]
+name = 'resnet32_1xb128-2e_fashion-mnist'
+fba = f'configs/fba/fba-k4_{name}.py'
+k16 = f'configs/fba/fba-k16_{name}.py'
+dgl = f'configs/dgl/dgl-auglocal-k16_{name}.py'
+auglocal = f'configs/auglocal/auglocal-d2-k14_{name}.py'
+plain = 'model.local_learning.num_modules=1'
+arms = {
+    'BP': dict(config=k16, options=[plain]),
+    'BP, lr 0.2': dict(
+        config=k16, options=[plain, 'optim_wrapper.optimizer.lr=0.2']
+    ),
+    'FBA, 1': dict(config=fba, options=[f'{weight}=1.0']),
+    'FBA, 2': dict(config=fba, options=[f'{weight}=2.0']),
     'FBA': dict(config=fba),  # 4, the default of this config
-    'SLM only, 1': dict(config=fba, options=[none, f'{weight}=1.0']),
-    'SLM only, 2': dict(config=fba, options=[none, f'{weight}=2.0']),
-    'SLM only, 4': dict(config=fba, options=[none]),
-    'SLM only, 8': dict(config=fba, options=[none, f'{weight}=8.0']),
-    'DGL, 1': dict(config=dgl),
-    'DGL, 2': dict(config=dgl, options=[f'{weight}=2.0']),
-    'DGL, 4': dict(config=dgl, options=[f'{weight}=4.0']),
-    'AugLocal, 1': dict(config=auglocal),
-    'AugLocal, 2': dict(config=auglocal, options=[f'{weight}=2.0']),
-    'AugLocal, 4': dict(config=auglocal, options=[f'{weight}=4.0']),
+    'FBA, main loss 2': dict(config=fba, options=[f'{main_weight}=2.0']),
+    'AugLocal, 1': dict(config=auglocal, options=cuts),
+    'AugLocal, 2': dict(config=auglocal, options=[*cuts, f'{weight}=2.0']),
+    'AugLocal, 4': dict(config=auglocal, options=[*cuts, f'{weight}=4.0']),
+    'DGL, 1': dict(config=dgl, options=cuts),
+    'DGL, 2': dict(config=dgl, options=[*cuts, f'{weight}=2.0']),
+    'DGL, 4': dict(config=dgl, options=[*cuts, f'{weight}=4.0']),
 }
-del none, weight, fba, dgl, auglocal
+del weight, main_weight, cuts, name, fba, k16, dgl, auglocal, plain

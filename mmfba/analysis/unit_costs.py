@@ -137,7 +137,11 @@ class _Recorder(ExitStack):
         self.costs = [_known_costs(unit, model) for unit in units]
         self._alive = [0] * len(units)  # before each unit's forward
         self._phase: Optional[tuple[int, str]] = None
-        self._targets = getattr(model, 'anchor_targets', None)
+        targets = (
+            getattr(model, f'{kind}_targets', None)
+            for kind in ('anchor', 'point')
+        )
+        self._targets = [found for found in targets if found is not None]
         self.shared = 0  # by all heads of a step
         self._begun: list[int] = []
         module = model.local_backbone.get_submodule
@@ -165,8 +169,8 @@ class _Recorder(ExitStack):
         if cost.output:
             return
         self._flops.__exit__(None, None, None)
-        if self._targets is not None:
-            self.shared = max(self.shared, self._targets.nbytes)
+        shared = sum(targets.nbytes for targets in self._targets)
+        self.shared = max(self.shared, shared)
         cost.flops = self._flops.get_total_flops()
         cost.kept = self.tracker.current - self._alive[index]
         cost.output = out.nbytes

@@ -45,7 +45,8 @@ class Edges:
         self._num_closed = len(self._leaves)
 
     def _take(self, index: int, leaf: Tensor) -> None:
-        # Taken when it is complete, a gradient is not copied.
+        # Autograd calls it for a leaf that requires a gradient, when that is
+        # complete; taken here, it is not copied.
         grad, leaf.grad = leaf.grad, None
         if grad is not None:
             self._reached(index, leaf.made_of, grad)
@@ -53,7 +54,9 @@ class Edges:
     def _reached_closed(
         self, index: int, made_of: Tensor, grad: Tensor
     ) -> None:
-        # As with summed losses, whose backward comes after the closing.
+        # Of a leaf that was closed after it was read, as with summed losses,
+        # whose backward comes last: autograd adds up nothing for it, but
+        # still calls the hooks of the tensor.
         if index < self._num_closed:
             self._reached(index, made_of, grad)
 

@@ -19,7 +19,7 @@ class Cuts:
     """Where a network's forward is cut, by names of its modules.
 
     Attributes:
-        ends (tuple[str]): Modules whose output ends a local module, in order.
+        modules (tuple[str]): Those whose output ends a local module, in order.
         skips (tuple[str]): Modules whose output runs past a cut, to be read
             by a later module of the network.
         aside (tuple[str]): Modules that only an output of the network
@@ -32,7 +32,7 @@ class Cuts:
             code would keep it for longer than is needed.
     """
 
-    ends: Tuple[str, ...] = ()
+    modules: Tuple[str, ...] = ()
     skips: Tuple[str, ...] = ()
     aside: Tuple[str, ...] = ()
     closed: Tuple[int, ...] = ()
@@ -40,7 +40,7 @@ class Cuts:
 
 
 class Interception:
-    """Cuts a network while its own forward runs, by forward hooks.
+    """Cuts a network while its own forward runs, by hooks on its modules.
 
     What follows a cut sees data without a graph: the output of the cut's
     module, whatever runs past it, and the network's outputs that were made
@@ -50,8 +50,8 @@ class Interception:
         network (nn.Module): The backbone, or the generator of an editor.
         cuts (Cuts): Where.
         on_cut (Callable): ``on_cut(index, output)`` is called with what the
-            module at a cut returned, live; its graph is not needed any more
-            when it returns.
+            module at a cut returned, live. Behind it nothing reaches that
+            graph.
         taps (tuple[str]): Modules whose output somebody wants. Defaults to
             ().
         on_tap (Callable, optional): ``on_tap(name, output)`` is called with
@@ -81,7 +81,9 @@ class Interception:
         return self
 
     def _set_hooks(self) -> None:
-        module = self.network.get_submodule  # few of all
+        # Hooks of one module run in this order: a tap is given what a cut
+        # detaches, and what is held has been cut.
+        module = self.network.get_submodule
         self._add(self.network.register_forward_pre_hook(self._begin))
         for name in self.cuts.aside:
             self._add(module(name).register_forward_pre_hook(_detach_inputs))
@@ -90,7 +92,7 @@ class Interception:
         for name in self.taps:
             tap = partial(self._tap, name)
             self._add(module(name).register_forward_hook(tap))
-        for index, name in enumerate(self.cuts.ends):
+        for index, name in enumerate(self.cuts.modules):
             cut = partial(self._cut, index)
             self._add(module(name).register_forward_hook(cut))
         for name, reader in self.cuts.bypasses:
@@ -108,7 +110,7 @@ class Interception:
 
     def _begin(self, network: nn.Module, args: Any) -> None:
         self._calls += 1
-        if self._calls > 1 and self.cuts.ends:
+        if self._calls > 1 and self.cuts.modules:
             raise RuntimeError(
                 f'{type(network).__name__} runs more than once in a training '
                 'step, so that it is not known which of its outputs a local '
@@ -158,7 +160,7 @@ class Interception:
         return tree_map_only(Tensor, Tensor.detach, out)
 
     def _check_turn(self, index: int) -> None:
-        name = self.cuts.ends[index]
+        name = self.cuts.modules[index]
         if not torch.is_grad_enabled():
             raise RuntimeError(
                 f'The unit {name!r}, after which the network is cut, runs '
@@ -166,19 +168,18 @@ class Interception:
                 'model.local_learning.checkpoint in its place'
             )
         if index != self._done:
-            ends = list(self.cuts.ends)
             raise RuntimeError(
                 f'The unit {name!r}, after which the network is cut, ran out '
                 f'of turn, or twice, or one before it was skipped; the cuts '
-                f'are after {ends}: choose others'
+                f'are after {list(self.cuts.modules)}: choose others'
             )
 
     def _end(self, network: nn.Module, args: Any, out: Any) -> Any:
         if self._held:
             self._refuse_other_order()
-        if self._done < len(self.cuts.ends):
+        if self._done < len(self.cuts.modules):
             raise RuntimeError(
-                f'The unit {self.cuts.ends[self._done]!r}, after which the '
+                f'The unit {self.cuts.modules[self._done]!r}, after which the '
                 'network is cut, did not run in this step: choose another'
             )
         if not self.cuts.closed:

@@ -40,7 +40,7 @@ class LocalLearner(Borrower):
     Args:
         cuts (Cuts): Where the network is cut.
         features (Mapping[str, FeatureSpec]): The network's features by name.
-        ends (Sequence[str]): Names of the features at the cuts.
+        cut_features (Sequence[str]): Names of the features at the cuts.
         last_reader (Mapping[str, int]): See :class:`FeatureBank`.
         backward (str): ``'immediate'`` runs the backward of each local loss
             at once. ``'summed'`` returns the local losses to be summed by the
@@ -60,7 +60,7 @@ class LocalLearner(Borrower):
         self,
         cuts: Cuts,
         features: Mapping[str, FeatureSpec],
-        ends: Sequence[str],
+        cut_features: Sequence[str],
         last_reader: Mapping[str, int],
         *,
         backward: str = 'immediate',
@@ -70,7 +70,7 @@ class LocalLearner(Borrower):
     ) -> None:
         self.cuts = cuts
         self.features = dict(features)
-        self.ends = tuple(ends)
+        self.cut_features = tuple(cut_features)
         self.bank = FeatureBank(last_reader)
         self.backward = backward
         self.timing = timing
@@ -84,7 +84,7 @@ class LocalLearner(Borrower):
     @property
     def num_modules(self) -> int:
         """int: K, the number of trained local modules."""
-        return len(self.ends) + 1
+        return len(self.cut_features) + 1
 
     @property
     def needs_backward(self) -> bool:
@@ -124,9 +124,12 @@ class LocalLearner(Borrower):
         self.peak_bank_bytes = 0
 
         def at_cut(index: int, output: Any) -> None:
-            x = self.features[self.ends[index]].map_of(output, images)
+            feature = self.features[self.cut_features[index]]
+            x = feature.map_of(output, images)
             logs.update(self._learn(trained, index, x))
-            self._note_bank()
+            # It only shrinks behind a cut, and is empty behind the last.
+            size = self.bank.nbytes
+            self.peak_bank_bytes = max(self.peak_bank_bytes, size)
             self.bank.cut(index)
             if self.backward == 'immediate' and self._reduce is not None:
                 self._reduce(trained.parameters(index))
@@ -140,7 +143,6 @@ class LocalLearner(Borrower):
             with self._intercepted(trained.network, images, at_cut):
                 losses = plain_loss()
             losses = self._main_losses(trained, losses)
-            self._note_bank()
         return {**losses, **logs}
 
     def _learn(self, trained: Trained, index: int, x: Tensor) -> Losses:
@@ -155,10 +157,10 @@ class LocalLearner(Borrower):
             losses = auxiliary.loss(x, self.bank, trained.targets)
         losses = weigh_losses(losses, weight)
         total = sum_losses(losses)
-        self._check_isolation(trained, index, [total])
+        self._check_once(trained, index, [total])
         if self.backward == 'summed':
             return {prefix + name: v for name, v in losses.items()}
-        self._backward(total)
+        self._propagate(total)
         return log_values(losses, prefix)
 
     def _main_losses(self, trained: Trained, losses: Any) -> Losses:
@@ -166,18 +168,19 @@ class LocalLearner(Borrower):
         last = self.num_modules - 1
         if isinstance(losses, ImageWise):
             losses = self._chunked(trained, last, losses)
-        elif last not in self._isolation_checked:
-            self._check_isolation(trained, last, [sum_losses(losses)])
+        elif last not in self._isolation_checked:  # a sum is an operator
+            self._check_once(trained, last, [sum_losses(losses)])
         if not self.needs_backward:
             return losses
+        reached = []
         if in_many_processes() and self._reduce is None:
             # DistributedDataParallel reduces what the last backward reaches.
             # With chunks the backward of the main loss has run as well.
             late = trained.late if self.by_chunks else []
-            return reach_with_zero_gradient(losses, [*trained.early, *late])
-        # What is returned must have a graph, at least a small one.
-        small = [trained.smallest_late] if self.by_chunks else []
-        return reach_with_zero_gradient(losses, small)
+            reached = [*trained.early, *late]
+        elif self.by_chunks:  # what is returned must have a graph
+            reached = [trained.smallest_late]
+        return reach_with_zero_gradient(losses, reached)
 
     def _intercepted(
         self,
@@ -220,9 +223,6 @@ class LocalLearner(Borrower):
         if self.on_module:
             self.on_module(str(index))
 
-    def _note_bank(self) -> None:
-        self.peak_bank_bytes = max(self.peak_bank_bytes, self.bank.nbytes)
-
     @property
     def by_chunks(self) -> bool:
         """bool: Whether ends of networks see some images at a time."""
@@ -231,10 +231,10 @@ class LocalLearner(Borrower):
     def _chunked(
         self, trained: Trained, index: int, part: ImageWise
     ) -> Losses:
-        inspect = partial(self._check_isolation, trained, index)
-        return backward_by_chunks(part, self.chunk, self._backward, inspect)
+        inspect = partial(self._check_once, trained, index)
+        return backward_by_chunks(part, self.chunk, self._propagate, inspect)
 
-    def _check_isolation(
+    def _check_once(
         self,
         trained: Trained,
         index: int,

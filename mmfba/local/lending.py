@@ -68,7 +68,8 @@ class Borrower:
         finally:
             self._gather = None
 
-    def _backward(self, loss: Tensor) -> None:
+    def _propagate(self, loss: Tensor) -> None:
+        """The lent backward, where the loss has a graph."""
         if is_constant_here(loss):
             warnings.warn(
                 'The loss of a local module is a constant in this process, '

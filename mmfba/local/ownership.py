@@ -1,5 +1,6 @@
 # Copyright (c) mmfba authors.
-"""Every parameter that end-to-end training trains has exactly one owner."""
+"""Every parameter of the network that end-to-end training trains has exactly
+one owner. (A main head that auxiliary networks share is no part of it.)"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ def _run_cut(
     def on_cut(index: int, out: object) -> None:
         roots = list(tensors_of(out))
         reached.append(graph_leaves(*roots) & parameters)
-        _check_meetings(cuts.ends[index], roots, seen)
+        _check_meetings(cuts.modules[index], roots, seen)
 
     with Interception(probe.network, replace(cuts, closed=()), on_cut):
         return reached, probe.run()
@@ -109,6 +110,6 @@ def _check(
         if parameters:
             found = sorted(names[p] for p in parameters)
             raise ValueError(
-                f'partition: with cuts after {list(cuts.ends)}, {how} would '
-                f'train {found[:3]}: choose other cuts'
+                f'partition: with cuts after {list(cuts.modules)}, {how} '
+                f'would train {found[:3]}: choose other cuts'
             )

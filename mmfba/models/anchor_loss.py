@@ -1,8 +1,7 @@
 # Copyright (c) mmfba authors.
-"""Losses of dense heads: of auxiliary anchor heads with few operators."""
+"""The loss of auxiliary anchor heads with few operators."""
 
-from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,65 +9,12 @@ from torch import Tensor, nn
 from mmfba.type_name import type_name
 
 from .anchor_targets import AnchorTargets
-from .anchor_targets import why_not as why_no_targets
 from .canvas import Canvas
-from .image_wise import ImageWiseHeadLoss, definer
+from .image_wise import definer
 from .normalisers import EPS
-from .point_loss import PointLoss, is_point_head
 from .sigmoid_focal_sum import sigmoid_focal_sum
 
 FOCAL = ('FocalLoss', 'mmfba.LeanSigmoidFocalLoss')
-
-
-def targets_of(
-    head: nn.Module, main: Optional[AnchorTargets]
-) -> Optional[AnchorTargets]:
-    """Where an auxiliary head finds its targets.
-
-    Args:
-        head (nn.Module): The head; one with the main head's assigner has its
-            anchors, too.
-        main (AnchorTargets, optional): The main head's.
-
-    Returns:
-        AnchorTargets: What :func:`dense_loss` takes; None if only the head
-        itself knows its targets.
-    """
-    assigner = getattr(head, 'assigner', None)
-    if main is not None and assigner is main.head.assigner:
-        if head is not main.head and why_not(head):
-            main.heads.append(head)
-        return main
-    if why_no_targets(head) or why_not(head):
-        return None
-    return AnchorTargets(head)
-
-
-def dense_loss(
-    head: nn.Module, targets: Optional[AnchorTargets], data_samples: List[Any]
-) -> Callable[..., Dict[str, Any]]:
-    """The loss of a head of mmdet, also of some images.
-
-    Args:
-        head (nn.Module): The head.
-        targets (AnchorTargets, optional): What :func:`targets_of` returned.
-        data_samples (list[DetDataSample]): All images of the batch.
-
-    Returns:
-        Callable: ``loss(features, rows)`` maps a map of each level, and the
-        slice of the batch that they are of, to the images' part of the loss.
-    """
-    if is_point_head(head):
-        return PointLoss(head, data_samples)
-    # Hooks change heads, so that all of it is asked anew.
-    own = targets is None or head.assigner is not targets.head.assigner
-    if own or why_no_targets(targets.head):
-        return ImageWiseHeadLoss(head, data_samples)
-    if head in targets.heads:
-        return lambda features, rows: head.loss(features, data_samples[rows])
-    if why_not(head):
-        return ImageWiseHeadLoss(head, data_samples)
-    return partial(anchor_loss, head, targets, data_samples)
 
 
 def anchor_loss(

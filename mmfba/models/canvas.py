@@ -45,6 +45,10 @@ class Canvas:
         """Where the maps are, (H, W)."""
         return _mask(self.sizes, dtype, device)
 
+    def levels(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Where each of the L maps is, (L, H, W)."""
+        return _levels(self.sizes, dtype, device)
+
     def order(self, num_anchors: int, device: torch.device) -> Tensor:
         """Which anchor each place of the canvas has.
 
@@ -68,11 +72,17 @@ class Canvas:
 
 @lru_cache(maxsize=16)
 def _mask(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return _levels(sizes, dtype, device).sum(0)
+
+
+@lru_cache(maxsize=16)
+def _levels(sizes: Sizes, dtype: torch.dtype, device: torch.device) -> Tensor:
     canvas = Canvas(sizes)
-    mask = torch.zeros(1, 1, *canvas.shape, dtype=dtype, device=device)
-    for view in canvas.views(mask):
-        view.fill_(1)
-    return mask[0, 0]
+    shape = len(sizes), *canvas.shape
+    levels = torch.zeros(shape, dtype=dtype, device=device)
+    for level, view in enumerate(canvas.views(levels[None])):
+        view[:, level] = 1
+    return levels
 
 
 @lru_cache(maxsize=16)

@@ -113,11 +113,11 @@ class LocalModel:
             check_lean_stem(stem_of(self))
         options = options.with_partition_of(self)
         ranges = self.ranges = options.ranges(self.anatomy)
-        ends = [self.anatomy.units[stop - 1] for _, stop in ranges[:-1]]
-        self.ownership = find_owners(found, ends)
+        cut_units = [self.anatomy.units[stop - 1] for _, stop in ranges[:-1]]
+        self.ownership = find_owners(found, cut_units)
         self.checkpointed = options.checkpointed(len(ranges))
         features = self.features(found)
-        main, cuts = self.main_model(found), [unit.name for unit in ends]
+        main, cuts = self.main_model(found), [unit.name for unit in cut_units]
         if options.fast_head and main.anchor_targets is None:
             raise ValueError(
                 'local_learning.fast_head=True: this model has no dense head '
@@ -155,8 +155,7 @@ class LocalModel:
     def features(self, found: Probe) -> Dict[str, FeatureSpec]:
         """The network's features by name, the input first."""
         image = FeatureSpec(INPUT, 0, found.inputs.shape[1], 1)
-        units = self.anatomy.units
-        return {INPUT: image, **{u.name: u.feature for u in units}}
+        return {INPUT: image, **self.anatomy.features}
 
     def cut_network(self) -> Dict[str, Any]:
         """What :class:`MainModel` says of what is cut."""

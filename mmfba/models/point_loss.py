@@ -1,8 +1,7 @@
 # Copyright (c) mmfba authors.
 """The loss of a dense head of points, without reading a value."""
 
-from functools import lru_cache
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,37 +9,15 @@ from torch import Tensor, nn
 
 from mmfba.type_name import type_name
 
-from .anchor_assignment import ELEMENTS, padded
-from .normalisers import EPS
+from .point_targets import PointTargets
 from .sigmoid_focal_sum import sigmoid_focal_sum
 
+HEADS = ('FCOSHead', 'mmfba.CanvasFCOSHead')
 LOSSES = dict(
     loss_cls='mmfba.LeanSigmoidFocalLoss',
     loss_bbox='GIoULoss',
     loss_centerness='CrossEntropyLoss',
 )
-
-
-INF = 1e8
-"""mmdet's: a box of this area at least is none."""
-
-
-class Points(NamedTuple):
-    """What the P points of N images are to predict.
-
-    Attributes:
-        labels (Tensor): Classes (N, P); the number of classes is the
-            background.
-        positive (Tensor): 1 where a point has a box, else 0, (N, P).
-        distances (Tensor): To the left, upper, right and lower side of its
-            box, (N, 4, P); 1 where there is none.
-        centerness (Tensor): (N, P), zero where there is no box.
-    """
-
-    labels: Tensor
-    positive: Tensor
-    distances: Tensor
-    centerness: Tensor
 
 
 class PointLoss:
@@ -51,12 +28,20 @@ class PointLoss:
     Args:
         head (nn.Module): A head that :func:`is_point_head`.
         data_samples (list[DetDataSample]): All images of the batch.
+        targets (PointTargets, optional): What finds the targets. Defaults to
+            None, one of its own.
     """
 
-    def __init__(self, head: nn.Module, data_samples: List[Any]) -> None:
+    def __init__(
+        self,
+        head: nn.Module,
+        data_samples: List[Any],
+        targets: Optional[PointTargets] = None,
+    ) -> None:
         self.head = head
         self.data_samples = data_samples
-        self._found: Optional[Points] = None
+        self.targets = targets or PointTargets()
+        self._found: Any = None
 
     def __call__(
         self, features: Sequence[Tensor], rows: slice
@@ -70,149 +55,45 @@ class PointLoss:
         Returns:
             dict[str, Tensor]: Their part of the batch's losses.
         """
-        from mmdet.utils import reduce_mean
-
         head = self.head
-        scores, boxes, centers = (
-            torch.cat([level.flatten(2) for level in levels], 2)
-            for levels in head(features)
-        )
-        wide = torch.promote_types(boxes.dtype, torch.float32)
+        scores, boxes, centers = map(_flat, head(features))
+        boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
         if self._found is None:
-            sizes = [level.shape[-2:] for level in features]
-            self._found = self._points(sizes, wide, boxes.device)
-            both = self._found.positive.sum(), self._found.centerness.sum()
-            # Of all processes at once.
-            count, sum_ = reduce_mean(torch.stack(both)).unbind()
-            self._count = count.to(torch.float32).clamp(min=1.0) + EPS
-            self._sum = sum_.clamp(min=1e-6) + EPS
-        found = Points(*(part[rows] for part in self._found))
+            sizes = tuple(tuple(f.shape[-2:]) for f in features)
+            self._found = self.targets.of(
+                head, sizes, boxes, self.data_samples
+            )
+        found = self._found.of(rows)
         focal = sigmoid_focal_sum(
             scores,
             found.labels,
-            None,
+            found.weights,
             head.loss_cls.gamma,
             head.loss_cls.alpha,
-            overwrite=True,  # of the levels' copy
+            overwrite=True,
         )
-        apart = 1 - giou(boxes.to(wide), found.distances)
+        apart = 1 - giou(boxes, found.distances)
         entropy = F.binary_cross_entropy_with_logits(
-            centers[:, 0].to(wide),
+            centers[:, 0].to(boxes.dtype),
             found.centerness,
             found.positive,
             reduction='sum',
         )
         sums = dict(
-            loss_cls=focal / self._count,
-            loss_bbox=(apart * found.centerness).sum() / self._sum,
-            loss_centerness=entropy / self._count,
+            loss_cls=focal / found.count,
+            loss_bbox=(apart * found.centerness).sum() / found.sum,
+            loss_centerness=entropy / found.count,
         )
         return {
             key: value * getattr(head, key).loss_weight
             for key, value in sums.items()
         }
 
-    def _points(
-        self, sizes: Sequence[Any], dtype: torch.dtype, device: torch.device
-    ) -> Points:
-        head = self.head
-        gts = [sample.gt_instances for sample in self.data_samples]
-        boxes, labels = padded(gts)
-        generator = head.prior_generator
-        points, starts, ends, strides = _grid(
-            tuple(map(tuple, sizes)),
-            tuple(generator.strides),
-            generator.offset,
-            tuple(map(tuple, head.regress_ranges)),
-            dtype,
-            device,
-        )
-        if not head.norm_on_bbox:
-            strides = torch.ones_like(strides)
-        index, positive = smallest_box(
-            points, starts, ends, boxes, labels >= 0
-        )
-        own = boxes.gather(1, index[..., None].expand(-1, -1, 4))
-        distances = torch.cat(
-            [points - own[..., :2], own[..., 2:] - points], 2
-        )
-        distances = torch.where(
-            positive[..., None], distances / strides[:, None], 1.0
-        ).transpose(1, 2)
-        low = torch.minimum(distances[:, :2], distances[:, 2:])
-        high = torch.maximum(distances[:, :2], distances[:, 2:])
-        numbers = positive.to(distances.dtype)
-        return Points(
-            torch.where(positive, labels.gather(1, index), head.num_classes),
-            numbers,
-            distances,
-            (low / high).prod(1).sqrt() * numbers,
-        )
 
-
-@lru_cache(maxsize=16)
-def _grid(
-    sizes: Tuple[Tuple[int, int], ...],
-    strides: Tuple[Tuple[int, int], ...],
-    offset: float,
-    ranges: Tuple[Tuple[float, float], ...],
-    dtype: torch.dtype,
-    device: torch.device,
-) -> Tuple[Tensor, ...]:
-    """All points (P, 2), and for each the ends of the range of distances that
-    its level is for, and its stride, (P, )."""
-    from mmdet.models.task_modules.prior_generators import MlvlPointGenerator
-
-    levels = MlvlPointGenerator(strides, offset).grid_priors(
-        sizes, dtype, device
-    )
-    return torch.cat(levels), *(
-        torch.cat([p.new_full((len(p),), v) for p, v in zip(levels, values)])
-        for values in (*zip(*ranges), [stride for stride, _ in strides])
-    )
-
-
-def smallest_box(
-    points: Tensor,
-    starts: Tensor,
-    ends: Tensor,
-    boxes: Tensor,
-    real: Tensor,
-) -> Tuple[Tensor, Tensor]:
-    """The smallest of the boxes that a point lies in and that are of its
-    level.
-
-    Args:
-        points (Tensor): (P, 2).
-        starts (Tensor): (P, ). A box is of a point's level if the farthest of
-            its sides is this far away at least,
-        ends (Tensor): and this far at most, (P, ).
-        boxes (Tensor): (N, M, 4).
-        real (Tensor): Which boxes there are, (N, M).
-
-    Returns:
-        tuple[Tensor, Tensor]: The index of the box, and whether there is one,
-        each (N, P).
-    """
-    width, height = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
-    areas = (width * height).masked_fill_(~real, INF)
-    some = max(1, ELEMENTS // max(1, len(boxes) * len(points) * 2))
-    least = index = None
-    for start in range(0, boxes.shape[1], some):
-        part = slice(start, start + some)
-        before = points - boxes[:, part, None, :2]
-        after = boxes[:, part, None, 2:] - points
-        inside = torch.minimum(before, after).amin(-1) > 0
-        far = torch.maximum(before, after).amax(-1)
-        inside &= (far >= starts) & (far <= ends)
-        area = torch.where(inside, areas[:, part, None], INF)
-        lowest, which = area.min(1)
-        if least is None:
-            least, index = lowest, which
-        else:  # of equal ones the first
-            index = torch.where(lowest < least, which + start, index)
-            least = torch.minimum(least, lowest)
-    return index, least < INF
+def _flat(maps: Sequence[Tensor]) -> Tensor:
+    """Maps (N, C, h, w) of all levels, or of a canvas, as one (N, C, P)."""
+    flat = [level.flatten(2) for level in maps]
+    return torch.cat(flat, 2) if len(flat) > 1 else flat[0]
 
 
 def giou(boxes: Tensor, others: Tensor) -> Tensor:
@@ -236,7 +117,7 @@ def is_point_head(head: nn.Module) -> bool:
         head (nn.Module): A head of mmdet.
     """
     return (
-        type_name(type(head)) == 'FCOSHead'
+        type_name(type(head)) in HEADS
         and not head.center_sampling
         and all(
             type_name(type(getattr(head, key))) == kind

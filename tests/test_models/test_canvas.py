@@ -67,3 +67,13 @@ def test_nearly_no_room_is_lost():
     sizes = ((100, 168), (50, 84), (25, 42), (13, 21), (7, 11))
     height, width = Canvas(sizes).shape
     assert height * width < 1.14 * sum(h * w for h, w in sizes)
+
+
+@pytest.mark.parametrize('sizes', SIZES)
+def test_each_place_knows_its_map(sizes):
+    canvas = Canvas(sizes)
+    levels = canvas.levels(torch.float64, torch.device('cpu'))
+    assert levels.shape == (len(sizes), *canvas.shape)
+    assert levels.sum() == sum(height * width for height, width in sizes)
+    for level, view in enumerate(canvas.views(levels[None])):
+        assert view.shape[2:] == sizes[level] and (view[:, level] == 1).all()

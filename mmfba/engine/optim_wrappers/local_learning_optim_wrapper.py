@@ -76,16 +76,16 @@ class LocalBackward:
             )
         self._model = plain
         lent = plain.learner.lend_backward(self.local_backward)
-        with self._whole_step(), super().optim_context(model), lent:
+        with self._errors_drop_gradients(), super().optim_context(model), lent:
             yield
 
     def update_params(self, *args, **kwargs) -> None:
         """Last backward and, if it is its turn, step of the optimizer."""
-        with self._whole_step():
+        with self._errors_drop_gradients():
             super().update_params(*args, **kwargs)
 
     @contextmanager
-    def _whole_step(self) -> Iterator[None]:
+    def _errors_drop_gradients(self) -> Iterator[None]:
         """Drop all gradients where a step is broken off: those of the first
         local modules are there already, and the next step would add to them.
         """

@@ -55,7 +55,8 @@ class AuxiliaryNetwork(BaseModule):
         """
 
     def after_step(self) -> None:
-        """Called once after each step of the optimizer."""
+        """Called once after each step of the optimizer, also where a gradient
+        scaler has left it out."""
 
     def image_wise(
         self, x: Tensor, bank: FeatureBank, data_samples: Any

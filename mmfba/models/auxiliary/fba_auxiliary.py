@@ -7,7 +7,7 @@ from mmfba.local import FeatureBank, ImageWise
 from mmfba.registry import MODELS
 from mmfba.type_name import type_name
 
-from ..anchor_loss import dense_loss, targets_of
+from ..dense_loss import dense_loss, targets_of
 from ..image_wise import check_image_wise_head
 from .auxiliary_network import AuxiliaryNetwork
 from .heads import SRHead
@@ -52,7 +52,9 @@ class FBAAuxiliary(AuxiliaryNetwork):
         self._head_words = _head_words(cfg, head)
         # In a tuple the main head is no submodule: it stays the main model's.
         self._shared = (head,) if head is spec.main.head_module else ()
-        self._targets = targets_of(head, spec.main.anchor_targets)
+        self._targets = targets_of(
+            head, spec.main.anchor_targets, spec.main.point_targets
+        )
         if not self._shared:
             self.head = head
 

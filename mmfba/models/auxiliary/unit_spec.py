@@ -10,6 +10,7 @@ from mmfba.local import FeatureSpec
 from ..anchor_targets import AnchorTargets
 from ..blocks import ImageTail
 from ..neck_probe import Shape
+from ..point_targets import PointTargets
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class MainModel:
             data. Defaults to None.
         anchor_targets (AnchorTargets, optional): The targets of the head's
             anchors; None where it finds them itself. Defaults to None.
+        point_targets (PointTargets, optional): Those of the points of dense
+            heads. Defaults to None.
         tail (ImageTail, optional): How an image is restored; None where none
             is. Defaults to None.
     """
@@ -53,6 +56,7 @@ class MainModel:
     data_preprocessor: Optional[nn.Module] = None
     head_inputs: Optional[Tuple[Shape, ...]] = None
     anchor_targets: Optional[AnchorTargets] = None
+    point_targets: Optional[PointTargets] = None
     tail: Optional[ImageTail] = None
 
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from mmfba.local import ImageWise
 from mmfba.local.probe import Probe
 
-from ..anchor_loss import dense_loss, why_not
+from ..anchor_loss import why_not
 from ..anchor_targets import AnchorTargets
 from ..anchor_targets import why_not as why_no_targets
 from ..auxiliary import MainModel
 from ..auxiliary.heads.task_head import accepts
+from ..dense_loss import dense_loss
 from ..image_wise import (
     check_image_wise_head,
     check_no_batch_norm,
@@ -22,6 +23,7 @@ from ..image_wise import (
 )
 from ..local_model import LocalModel
 from ..neck_probe import is_fpn, probe_neck
+from ..point_targets import PointTargets
 
 HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
 HEAD = dict(type='mmfba.TaskHead', mode='slim')
@@ -80,6 +82,7 @@ class LocalDetection(LocalModel):
         network, configs = self.cut_network(), self.plain_configs
         neck = probe_neck(getattr(self, 'neck', None), self.output_shapes())
         self.anchor_targets = self._anchor_targets()
+        self.point_targets = PointTargets()
         return MainModel(
             **network,
             outputs_read=tuple(
@@ -92,6 +95,7 @@ class LocalDetection(LocalModel):
             head_module=self._main_head(),
             head_inputs=neck.returns,
             anchor_targets=self.anchor_targets,
+            point_targets=self.point_targets,
         )
 
     def _anchor_targets(self) -> Optional[AnchorTargets]:
@@ -151,7 +155,8 @@ class LocalDetection(LocalModel):
         found = self.anchor_targets
         # A hook may have changed the head.
         if found is None or why_no_targets(found.head):
-            yield
+            with self.point_targets.of_batch(targets):
+                yield
             return
         head = found.head
         loss = dense_loss(head, found, targets)
@@ -162,7 +167,8 @@ class LocalDetection(LocalModel):
                 'loss',
                 lambda x, samples: loss(x, slice(0, len(samples))),
             )
-        with found.of_batch(targets), fast:
+        points = self.point_targets.of_batch(targets)
+        with found.of_batch(targets), points, fast:
             yield
 
     def image_wise(self, images: Tensor, samples: List[Any]) -> ImageWise:

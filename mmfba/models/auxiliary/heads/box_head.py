@@ -28,11 +28,13 @@ def BoxHead(
     two-stage detectors and of transformers, or where copies of it would run
     three times as many operators, the local loss is that of mmdet's
     ``FCOSHead``, see :class:`mmfba.models.point_loss.PointLoss`: classes and
-    boxes of the ground truth (masks are not read), predicted at each pixel.
+    boxes of the ground truth (masks are not read), predicted at each pixel of
+    all levels at once, which lie on one canvas.
     Its ranges follow from the strides, as FCOS has them: a level of stride s
     is given the boxes whose farthest side is up to 8 s away, the last one all
     larger ones. Group normalisation, without which hardly a gradient reaches
-    the cut, has some 8 channels in a group, as in FCOS; distances in strides
+    the cut, has some 8 channels in a group, as in FCOS, of all levels
+    together; distances in strides
     and the GIoU loss keep the loss of boxes as large as that of classes.
 
     Args:
@@ -68,7 +70,7 @@ def BoxHead(
     groups = math.gcd(in_channels, max(1, in_channels // 8))
     return spec.main.registry.build(
         dict(
-            type='FCOSHead',
+            type='mmfba.CanvasFCOSHead',
             num_classes=num_classes or find_num_classes(spec.main.head_module),
             in_channels=in_channels,
             feat_channels=in_channels,
