@@ -116,7 +116,7 @@ def gradients_with_all_options(rank):
         head=dict(type='mmfba.TaskHead', stacked_convs=2),
     )
     man = dict(type='mmfba.MANAuxiliary', learn_scale=True, host=host)
-    compare('detection', options=dict(auxiliary=man))
+    compare('detection', options=dict(auxiliary=man, partition='stage'))
 
 
 def the_wrapper_of_mmengine_works_too(rank):

@@ -1,5 +1,4 @@
-# A two-stage detector: BP and a local FPN, whose heads have two convs or one,
-# with two kinds of cuts, half as many epochs.
+# A two-stage detector: BP and a local FPN, half as many epochs.
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 options = [
@@ -8,14 +7,8 @@ options = [
     'param_scheduler.1.T_max=3',
 ]
 name = 'faster-rcnn_r18-w32_fpn_1xb8-6e_digit-scenes'
-config = f'configs/local_fpn/local-fpn-k4_{name}.py'
-one = 'model.local_learning.auxiliary.head.stacked_convs=1'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
-    'local FPN': dict(config=config),
-    'heads of one conv': dict(config=config, options=[one]),
-    'heads of one conv, cuts by stage': dict(
-        config=config, options=[one, 'model.local_learning.partition=stage']
-    ),
+    'local FPN': dict(config=f'configs/local_fpn/local-fpn-k4_{name}.py'),
 }
-del name, config, one
+del name

@@ -36,7 +36,10 @@ arms = {
     'FBA, 1': dict(config=fba, options=[f'{weight}=1.0']),
     'FBA, 2': dict(config=fba, options=[f'{weight}=2.0']),
     'FBA': dict(config=fba),  # 4, the default of this config
-    'FBA, main loss 2': dict(config=fba, options=[f'{main_weight}=2.0']),
+    # The auxiliary heads are copies of the main one: theirs weigh 2 * 2.
+    'FBA, main loss 2': dict(
+        config=fba, options=[f'{main_weight}=2.0', f'{weight}=2.0']
+    ),
     'AugLocal, 1': dict(config=auglocal, options=cuts),
     'AugLocal, 2': dict(config=auglocal, options=[*cuts, f'{weight}=2.0']),
     'AugLocal, 4': dict(config=auglocal, options=[*cuts, f'{weight}=4.0']),
