@@ -10,11 +10,13 @@ from typing import Any
 from mmfba.registry import MODELS
 
 from .auxiliary import *  # noqa: F401,F403
+from .channel_norm import ChannelNorm
 from .joint_tail_partition import JointTailPartition
 from .local_model import LocalModel
 from .options import LocalLearningOptions
 
 __all__ = [
+    'ChannelNorm',
     'JointTailPartition',
     'LocalLearningOptions',
     'LocalModel',

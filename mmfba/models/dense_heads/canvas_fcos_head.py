@@ -4,7 +4,6 @@ from typing import Iterable, List, Sequence, Tuple
 import torch
 from mmdet.models.dense_heads import FCOSHead
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmfba.registry import MODELS
 
@@ -15,13 +14,12 @@ from ..canvas import Canvas
 class CanvasFCOSHead(FCOSHead):
     """FCOSHead for auxiliary networks: a layer runs once, for all levels.
 
-    The levels lie on a :class:`mmfba.models.canvas.Canvas`, so that each
-    convolution sees what it would of each. Other than in FCOSHead, the
-    levels of an image are normalised together, and each once before, without
-    weights.
+    The levels lie on a :class:`mmfba.models.canvas.Canvas`. It predicts what
+    FCOSHead predicts, if its norm sees one pixel only.
 
     Args:
-        Those of mmdet's ``FCOSHead``, with ``norm_on_bbox=True``.
+        Those of mmdet's ``FCOSHead``, with ``norm_on_bbox=True``, and a
+            :class:`ChannelNorm` as ``norm_cfg`` or none.
     """
 
     on_canvas = True
@@ -37,8 +35,6 @@ class CanvasFCOSHead(FCOSHead):
             (N, 4, H, W) and centerness (N, 1, H, W), each on one canvas.
         """
         canvas = Canvas(tuple(tuple(f.shape[-2:]) for f in features))
-        if self.norm_cfg:  # or the largest level would outweigh the others
-            features = [F.group_norm(f, 1) for f in features]
         x = canvas.pack(features)
         of_class = self._tower(canvas, self.cls_convs, x)
         of_box = self._tower(canvas, self.reg_convs, x)

@@ -124,15 +124,10 @@ def test_it_is_a_slim_head_of_mmdet():
     assert head.num_classes == 4
 
 
-@pytest.mark.parametrize(
-    'width, groups', [(8, 1), (12, 1), (20, 2), (32, 4), (33, 1), (256, 32)]
-)
-def test_groups_of_any_width(width, groups):
+@pytest.mark.parametrize('width', [8, 12, 33])
+def test_any_width(width):
     aux = make('c', neck=dict(NECK, out_channels=width))
-    (norms,) = {
-        m.num_groups for m in aux.modules() if isinstance(m, nn.GroupNorm)
-    }
-    assert norms == groups
+    assert aux.head.cls_convs[0].norm.normalized_shape == (width,)
     loss, _, _ = losses_and_gradients(aux, [1], None)
     assert all(value.isfinite() for value in loss.values())
 

@@ -5,14 +5,13 @@ from mmdet.models.dense_heads import FCOSHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
-from torch import nn
 
 from mmfba.models.dense_heads import CanvasFCOSHead
 from mmfba.models.point_loss import PointLoss
 
 SIZE = (64, 96)
 STRIDES = (4, 8, 16)
-NORM = dict(type='GN', num_groups=2)
+NORM = dict(type='mmfba.ChannelNorm')
 
 
 def make(kind, strides, norm_cfg):
@@ -52,21 +51,17 @@ def make_batch(strides):
 
 @pytest.mark.parametrize(
     'strides, norm_cfg',
-    [(STRIDES, None), ((8,), None), ((8,), NORM)],
-    ids=['levels', 'level', 'normalised'],
+    [(STRIDES, NORM), (STRIDES, None), ((8,), NORM)],
+    ids=['levels', 'plain', 'level'],
 )
 def test_equals_fcos_head(strides, norm_cfg, monkeypatch):
-    """Where nothing is normalised, or there is one level to normalise."""
     monkeypatch.setattr(torch.Tensor, 'float', lambda tensor: tensor)
     results = []
     for kind in (CanvasFCOSHead, FCOSHead):
         head = make(kind, strides, norm_cfg)
         features, samples = make_batch(strides)
         if kind is FCOSHead:
-            given = features
-            if norm_cfg:
-                given = [nn.functional.group_norm(f, 1) for f in features]
-            losses = head.loss(given, samples)
+            losses = head.loss(features, samples)
         else:
             losses = PointLoss(head, samples)(features, slice(0, 2))
         sum(losses.values()).backward()
@@ -80,28 +75,6 @@ def test_equals_fcos_head(strides, norm_cfg, monkeypatch):
             torch.testing.assert_close(
                 value, expected[key], rtol=1e-9, atol=1e-12
             )
-
-
-def test_levels_are_normalised_together():
-    head = make(CanvasFCOSHead, STRIDES, NORM)
-    seen = []
-    head.cls_convs[0].gn.register_forward_hook(
-        lambda module, args, out: seen.append((args[0], out))
-    )
-    features, _ = make_batch(STRIDES)
-    scores, boxes, centers = head(features)
-    x, out = seen[0]
-    assert scores[0].shape[-2:] == x.shape[-2:] == (SIZE[0] // 4 + 9, 24)
-    gn = head.cls_convs[0].gn
-    of_group = x.detach().reshape(2, 2, -1)
-    expected = (of_group - of_group.mean(2, keepdim=True)) / (
-        of_group.var(2, unbiased=False, keepdim=True) + gn.eps
-    ).sqrt()
-    expected = expected.view_as(x) * gn.weight[:, None, None]
-    expected = (expected + gn.bias[:, None, None]).relu()
-    # The output was rectified in place, and the gaps set to zero.
-    torch.testing.assert_close(out[..., :16, :], expected[..., :16, :])
-    assert not out[..., 16, :].any() and out[..., :16, :].any()
 
 
 def test_a_config_can_name_it():

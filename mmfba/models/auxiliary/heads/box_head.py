@@ -1,5 +1,4 @@
 # Copyright (c) mmfba authors.
-import math
 from typing import List, Optional, Sequence
 
 from torch import nn
@@ -29,12 +28,11 @@ def BoxHead(
     three times as many operators, the local loss is that of mmdet's
     ``FCOSHead``, see :class:`mmfba.models.point_loss.PointLoss`: classes and
     boxes of the ground truth (masks are not read), predicted at each pixel of
-    all levels at once, which lie on one canvas.
-    Its ranges follow from the strides, as FCOS has them: a level of stride s
+    all levels at once, which lie on one canvas. Its ranges follow from the strides, as FCOS has them: a level of stride s
     is given the boxes whose farthest side is up to 8 s away, the last one all
-    larger ones. Group normalisation, without which hardly a gradient reaches
-    the cut, has some 8 channels in a group, as in FCOS, of all levels
-    together; distances in strides
+    larger ones. Normalisation, without which hardly a gradient reaches the
+    cut, is over the channels of a pixel, which takes fewer operators than
+    FCOS's groups: it runs once for all levels. Distances in strides
     and the GIoU loss keep the loss of boxes as large as that of classes.
 
     Args:
@@ -67,7 +65,6 @@ def BoxHead(
     if strides is None:
         strides = _main_strides(spec)[levels or slice(None)]
     ends = [-1, *(8 * stride for stride in strides[:-1]), INF]
-    groups = math.gcd(in_channels, max(1, in_channels // 8))
     return spec.main.registry.build(
         dict(
             type='mmfba.CanvasFCOSHead',
@@ -77,7 +74,7 @@ def BoxHead(
             stacked_convs=stacked_convs,
             strides=list(strides),
             regress_ranges=list(zip(ends[:-1], ends[1:])),
-            norm_cfg=dict(type='GN', num_groups=groups),
+            norm_cfg=dict(type='mmfba.ChannelNorm'),
             norm_on_bbox=True,
             loss_cls=dict(type='mmfba.LeanSigmoidFocalLoss', use_sigmoid=True),
             loss_bbox=dict(type='GIoULoss'),
