@@ -28,12 +28,13 @@ def BoxHead(
     three times as many operators, the local loss is that of mmdet's
     ``FCOSHead``, see :class:`mmfba.models.point_loss.PointLoss`: classes and
     boxes of the ground truth (masks are not read), predicted at each pixel of
-    all levels at once, which lie on one canvas. Its ranges follow from the strides, as FCOS has them: a level of stride s
-    is given the boxes whose farthest side is up to 8 s away, the last one all
-    larger ones. Normalisation, without which hardly a gradient reaches the
-    cut, is over the channels of a pixel, which takes fewer operators than
-    FCOS's groups: it runs once for all levels. Distances in strides
-    and the GIoU loss keep the loss of boxes as large as that of classes.
+    all levels at once, which lie on one canvas. Its ranges follow from the
+    strides, as FCOS has them: a level of stride s is given the boxes whose
+    farthest side is up to 8 s away, the last one all larger ones.
+    Normalisation, without which hardly a gradient reaches the cut, is over
+    the channels of a pixel, and not in groups as FCOS's, so that it runs once
+    for all levels, too. Distances in strides and the GIoU loss keep the loss
+    of boxes as large as that of classes.
 
     Args:
         spec (UnitSpec): The cut.
