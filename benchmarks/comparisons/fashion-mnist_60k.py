@@ -1,4 +1,5 @@
 # ResNet-32 on all 60,000 images of Fashion-MNIST, 2 epochs.
+seeds = [0]
 metric = 'accuracy/top1'
 shape = (32, 32)
 name = 'resnet32_1xb128-2e_fashion-mnist'

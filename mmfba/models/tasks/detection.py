@@ -51,7 +51,7 @@ class LocalDetection(LocalModel):
     a copy of the neck where it is another one; on SLM and bank where there is
     none. It is a slim copy of the main head where that shares the main
     head's targets, as of RetinaNet, or where there is no neck; else it is
-    ``BoxHead``, which runs a quarter to a half of a copy's operators. For all
+    ``BoxHead``, which runs an eighth to a third of a copy's operators. For all
     other main heads it is ``BoxHead`` on a local FPN of its own.
     """
 

@@ -82,3 +82,17 @@ def test_a_config_can_name_it():
         dict(type='mmfba.CanvasFCOSHead', num_classes=2, in_channels=8)
     )
     assert isinstance(head, FCOSHead)
+
+
+def test_each_layer_runs_once_for_all_levels():
+    head = make(CanvasFCOSHead, STRIDES, NORM)
+    calls = []
+    for name, layer in head.named_modules():
+        if next(layer.children(), None) is None and list(layer.parameters()):
+            layer.register_forward_hook(
+                lambda *_, name=name: calls.append(name)
+            )
+    features, samples = make_batch(STRIDES)
+    PointLoss(head, samples)(features, slice(0, 2))
+    assert 'cls_convs.1.ln' in calls and 'conv_reg' in calls
+    assert len(calls) == len(set(calls)) == 11
