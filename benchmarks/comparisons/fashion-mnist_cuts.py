@@ -1,5 +1,6 @@
 # Number and place of the cuts, classification: the same FBA cut uniformly into
-# 16 modules and, as BalancedPartition cuts it for these batches, into 7 and 4.
+# 16 modules and, as BalancedPartition cuts it for these batches, into 7 and 4;
+# two peers with the uniform cuts.
 _base_ = './_base_/fashion-mnist_10k.py'
 name = 'resnet32_1xb128-2e_fashion-mnist'
 arms = {
@@ -16,5 +17,9 @@ arms = {
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.auxiliary.neck.channel_ratio=1.0'],
     ),
+    'AugLocal (K=14)': dict(
+        config=f'configs/auglocal/auglocal-d2-k14_{name}.py'
+    ),
+    'DGL (K=16)': dict(config=f'configs/dgl/dgl-auglocal-k16_{name}.py'),
 }
 del name
