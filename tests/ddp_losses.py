@@ -28,9 +28,9 @@ FCOS = dict(
 
 def what_is_computed_does_not_wait_for_gradients(rank):
     """Neither counts of positives of FCOS, a mean and a sum of the main head
-    and both at once of each auxiliary one, nor statistics of synchronised
+    and both at once of all auxiliary ones, nor statistics of synchronised
     norms."""
-    _compare(rank, 'detection', FCOS, per_step=2 + 3)
+    _compare(rank, 'detection', FCOS, per_step=2 + 1)
     norm = dict(backbone=dict(norm_cfg=dict(type='AcrossProcessesBN')))
     _compare(rank, 'classification', norm)
 
