@@ -2,14 +2,10 @@
 # the same cuts, by the last 10,000 images of the training data. With SGD it
 # is a learning rate of the local modules; BP has its own beside it, and FBA's
 # last module, too.
+_base_ = './_base_/fashion-mnist_10k.py'
 seeds = [0]
-metric = 'accuracy/top1'
-shape = (32, 32)
 options = [
-    'train_dataloader.dataset.indices=10000',
-    'train_cfg.max_epochs=6',
-    'train_cfg.val_interval=6',
-    'param_scheduler.1.T_max=6',
+    *_base_.options,
     *(
         f'{loader}_dataloader.dataset.{option}'
         for loader in ('val', 'test')
