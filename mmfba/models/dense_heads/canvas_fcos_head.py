@@ -20,9 +20,20 @@ class CanvasFCOSHead(FCOSHead):
     Args:
         Those of mmdet's ``FCOSHead``, with ``norm_on_bbox=True``, and a
             :class:`ChannelNorm` as ``norm_cfg`` or none.
+
+    Raises:
+        ValueError: If an option would have no effect.
     """
 
     on_canvas = True
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.norm_on_bbox or self.centerness_on_reg:
+            raise ValueError(
+                "type='mmfba.CanvasFCOSHead': set norm_on_bbox=True, and "
+                'centerness_on_reg=False'
+            )
 
     def forward(self, features: Sequence[Tensor]) -> Tuple[List[Tensor], ...]:
         """Predict.

@@ -78,10 +78,11 @@ def test_equals_fcos_head(strides, norm_cfg, monkeypatch):
 
 
 def test_a_config_can_name_it():
-    head = MODELS.build(
-        dict(type='mmfba.CanvasFCOSHead', num_classes=2, in_channels=8)
-    )
-    assert isinstance(head, FCOSHead)
+    cfg = dict(type='mmfba.CanvasFCOSHead', num_classes=2, in_channels=8)
+    assert isinstance(MODELS.build(dict(cfg, norm_on_bbox=True)), FCOSHead)
+    for options in ({}, dict(norm_on_bbox=True, centerness_on_reg=True)):
+        with pytest.raises(ValueError, match='set norm_on_bbox=True'):
+            MODELS.build(dict(cfg, **options))
 
 
 def test_each_layer_runs_once_for_all_levels():
