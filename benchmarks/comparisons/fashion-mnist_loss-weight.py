@@ -2,16 +2,7 @@
 # the same cuts, by the last 10,000 images of the training data. With SGD it
 # is a learning rate of the local modules; BP has its own beside it, and FBA's
 # last module, too.
-_base_ = './_base_/fashion-mnist_10k.py'
-seeds = [0]
-options = [
-    *_base_.options,
-    *(
-        f'{loader}_dataloader.dataset.{option}'
-        for loader in ('val', 'test')
-        for option in ('split=train', 'test_mode=False', 'indices=-10000')
-    ),
-]
+_base_ = './_base_/fashion-mnist_kept-back.py'
 weight = 'model.local_learning.loss_weight'
 main_weight = 'model.head.loss.loss_weight'
 cuts = [

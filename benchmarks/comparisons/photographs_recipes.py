@@ -4,9 +4,9 @@ name = 'edsr_x2c64b16_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
-    'FBA (cuts by memory)': dict(
+    'FBA (uniform cuts)': dict(
         config=f'configs/fba/fba-k4_{name}.py',
-        options=['model.local_learning.partition=memory'],
+        options=['model.local_learning.partition=uniform'],
     ),
     'paper, s1': dict(config=f'configs/fba_paper/fba-s1-k4_{name}.py'),
     'paper, s2': dict(config=f'configs/fba_paper/fba-s2-k4_{name}.py'),

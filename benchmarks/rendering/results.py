@@ -22,7 +22,7 @@ SUMMARY = {
     'Faster R-CNN-R18, digit scenes': 'digit-scenes_faster-rcnn',
     'fine-tuned RetinaNet-R18, 200 digit scenes': 'fine-tuning_200',
     'YOLOv1-R18, digit scenes': 'digit-scenes_yolov1',
-    'small EDSR x2, photographs': 'photographs_peers',
+    'small EDSR x2, photographs': 'photographs_recipes',
     'light SwinIR x2, photographs': 'photographs_swinir',
 }
 """The comparison of each task."""

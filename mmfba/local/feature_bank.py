@@ -27,7 +27,7 @@ class FeatureBank:
     def __init__(self, last_reader: Mapping[str, int]) -> None:
         self._last_reader = dict(last_reader)
         self._features: Dict[str, Tuple[Tensor, int]] = {}
-        self._module = 0
+        self._current = 0
 
     def put(self, name: str, feature: Tensor) -> None:
         """Keep a feature of shape (N, C, H, W) if somebody reads it."""
@@ -58,11 +58,11 @@ class FeatureBank:
         return feature
 
     def _will_be_read(self, name: str) -> bool:
-        return self._last_reader.get(name, -1) >= self._module
+        return self._last_reader.get(name, -1) >= self._current
 
     def cut(self, index: int) -> None:
         """End local module ``index``: drop what no later one reads."""
-        self._module = index + 1
+        self._current = index + 1
         self._features = {
             name: (feature.detach(), version)
             for name, (feature, version) in self._features.items()
@@ -81,7 +81,7 @@ class FeatureBank:
     def clear(self) -> None:
         """Drop everything."""
         self._features = {}
-        self._module = 0
+        self._current = 0
 
     @property
     def read_names(self) -> List[str]:

@@ -97,7 +97,7 @@ def _state(model):
     learner = model.learner
     return (
         len(learner.bank),
-        learner.bank._module,
+        learner.bank._current,
         learner._local_backward,
         learner._reduce,
         learner.on_module,
