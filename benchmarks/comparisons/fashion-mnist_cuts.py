@@ -21,6 +21,13 @@ arms = {
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.auxiliary.neck.channel_ratio=1.0'],
     ),
+    'FBA (K=4, balanced, weight 1)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=[
+            'model.local_learning.auxiliary.neck.channel_ratio=1.0',
+            'model.local_learning.loss_weight=1.0',
+        ],
+    ),
     'FBA (K=4, balanced, a block of each stage left)': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=[

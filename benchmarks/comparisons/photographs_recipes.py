@@ -4,7 +4,7 @@ name = 'edsr_x2c64b16_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
-    'FBA (uniform cuts)': dict(
+    'uniform cuts': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.partition=uniform'],
     ),

@@ -12,7 +12,7 @@ name = 'swinir-light_x2_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
-    'FBA (uniform cuts)': dict(
+    'uniform cuts': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.partition=uniform'],
     ),
