@@ -14,7 +14,9 @@ wide = f'{local}.auxiliary.neck.channel_ratio=1.0'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA (K=2)': dict(options=two),
-    'FBA (K=2, SLM as wide as the backbone)': dict(options=[*two, wide]),
+    'FBA (K=2, SLM as wide as the backbone)': dict(
+        config=f'configs/fba/fba-k2_{name}.py'
+    ),
     'FBA (K=3, heads of one conv)': dict(
         options=[*three, f'{local}.auxiliary.head.stacked_convs=1']
     ),

@@ -7,6 +7,5 @@ arms = {
     'FBA (K=2)': dict(options=[f'{local}.num_modules=2']),
     'FBA (K=3)': dict(options=[f'{local}.num_modules=3']),
     'FBA (K=4)': dict(),
-    'FBA (K=8)': dict(options=[f'{local}.num_modules=8']),
 }
 del local

@@ -17,7 +17,7 @@ from .common import (
 SUMMARY = {
     'ResNet-32, Fashion-MNIST': 'fashion-mnist_cuts',
     'small Swin, Fashion-MNIST': 'fashion-mnist_swin-w32',
-    'RetinaNet-R18, digit scenes': 'digit-scenes_peers',
+    'RetinaNet-R18, digit scenes': 'digit-scenes_recipes',
     'RetinaNet, small Swin, digit scenes': 'digit-scenes_swin',
     'Faster R-CNN-R18, digit scenes': 'digit-scenes_faster-rcnn',
     'fine-tuned RetinaNet-R18, 200 digit scenes': 'fine-tuning_200',
