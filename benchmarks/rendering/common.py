@@ -17,6 +17,8 @@ METRICS = {
     'coco/bbox_mAP_50': ('AP50', 3, ''),
 }
 """Name, decimals and unit of each main metric."""
+BP_OPTION = 'model.local_learning.num_modules=1'
+"""With it a config of FBA is that of plain training."""
 
 
 def accuracy(row: Dict[str, Any], metric: str) -> str:
@@ -71,3 +73,10 @@ def origin(result: Dict[str, Any]) -> str:
         f'`{result["command"]}`, {result["date"]}, {result["device"]} '
         f'({result["machine"]}), torch {result["torch"]}.{note}'
     )
+
+
+def plain_rows(result: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Rows that are a config with no other options than all arms have."""
+    rows = result['rows']
+    shared = set.intersection(*(set(row['options']) for row in rows))
+    return [row for row in rows if {*row['options']} - {BP_OPTION} == shared]

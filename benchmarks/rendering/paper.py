@@ -9,10 +9,15 @@ from typing import Any, Dict, List, Optional
 
 import yaml
 
-from .common import METRICS, RESULTS, ROOT, accuracy, made_of
-
-BP_OPTION = 'model.local_learning.num_modules=1'
-"""With it a config of FBA is that of plain training."""
+from .common import (
+    BP_OPTION,
+    METRICS,
+    RESULTS,
+    ROOT,
+    accuracy,
+    made_of,
+    plain_rows,
+)
 
 
 def paper_table(number: str, folders: Optional[List[str]]) -> str:
@@ -79,7 +84,7 @@ def measured_costs() -> List[Dict[str, Any]]:
     """The rows of each comparison that are a config with no other options
     than those of all arms."""
     return [
-        {config_key(row): row for row in _plain_rows(result)}
+        {config_key(row): row for row in plain_rows(result)}
         for result in comparison_results().values()
     ]
 
@@ -90,7 +95,7 @@ def measured_accuracy() -> Dict[str, str]:
     found, seeds = {}, {}
     for name, result in comparison_results().items():
         metric = result['metric']
-        for row in _plain_rows(result):
+        for row in plain_rows(result):
             key = config_key(row)
             if len(row.get('values', ())) < max(1, seeds.get(key, 0)):
                 continue
@@ -121,12 +126,6 @@ def comparison_results() -> Dict[str, Dict[str, Any]]:
         path.stem: json.loads(path.read_text())
         for path in sorted((RESULTS / 'comparisons').glob('*.json'))
     }
-
-
-def _plain_rows(result: Dict[str, Any]) -> List[Dict[str, Any]]:
-    rows = result['rows']
-    shared = set.intersection(*(set(row['options']) for row in rows))
-    return [row for row in rows if {*row['options']} - {BP_OPTION} == shared]
 
 
 def config_key(row: Dict[str, Any]) -> str:

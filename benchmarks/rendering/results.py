@@ -11,6 +11,7 @@ from .common import (
     accuracy,
     made_of,
     origin,
+    plain_rows,
     seeds_note,
 )
 
@@ -27,7 +28,7 @@ SUMMARY = {
 }
 """The comparison of each task."""
 ARMS = ('BP', 'SLM only', 'local FPN')
-"""Those that are shown: BP, what is recommended, and any FBA."""
+"""Those that are shown: BP, what is recommended, and any config of FBA."""
 RATIOS = ('peak_ratio', 'flops_ratio')
 MORE = (
     'Commands, machines and all other arms: '
@@ -71,7 +72,7 @@ def results_table(*_) -> str:
         if not path.exists():
             continue
         result = json.loads(path.read_text())
-        shown = [row for row in result['rows'] if _is_shown(row, result)]
+        shown = [row for row in plain_rows(result) if _is_shown(row, result)]
         if len(shown) < 2:
             continue  # docs/methods.md has what is not run
         bp, metric = shown[0], result['metric']
