@@ -1,5 +1,6 @@
 # Other uses of the bank than mmfba's (benchmarks/bank_uses.py), ResNet-32, by
-# images of the training data that were kept back.
+# images of the training data that were kept back. With PYTHONPATH=. from the
+# repository, so that trainings find benchmarks/bank_uses.py.
 _base_ = './_base_/fashion-mnist_kept-back.py'
 name = 'resnet32_1xb128-2e_fashion-mnist'
 config = 'benchmarks/comparisons/_base_/bank-uses_resnet32.py'
