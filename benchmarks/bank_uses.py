@@ -29,12 +29,8 @@ class StageEndNeck(SLMNeck):
     def __init__(self, spec: UnitSpec, drop: float = 0.0, **slm) -> None:
         super().__init__(spec, **slm)
         self.drop = drop
-        ends = {f.stage: f.name for f in spec.stage_ends.values()}
-        self.ends = {
-            str(stage): ends[stage]
-            for stage in self.slm.channels
-            if ends[stage] in spec.readable
-        }
+        ends = {str(s): spec.stage_ends[s].name for s in self.slm.channels}
+        self.ends = {s: n for s, n in ends.items() if n in spec.readable}
         self.reads = tuple(self.ends.values())
         self.projects = nn.ModuleDict(
             {
