@@ -20,17 +20,17 @@ measure() {  # name config images height width options -- arms
 }
 
 "$python" benchmarks/gpu_checks.py
-arms='bp cp fba fba+fast fba+fast+chunk fba+fast+stem+chunk+checkpoint2'
+arms='bp cp local local+fast local+fast+chunk local+fast+stem+chunk+checkpoint2'
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
     bp+fast $arms
 # The first arm is mmdet's own step with mmcv's kernel.
 measure retinanet-r50_2x800x1344_mmcv $retinanet 2 800 1344 \
-    model.backbone.norm_eval=False bp fba fba+fast
+    model.backbone.norm_eval=False bp local local+fast
 for dtype in float16 bfloat16; do
     measure retinanet-r50_2x800x1344_$dtype $retinanet 2 800 1344 \
-        "$lean $amp optim_wrapper.dtype=$dtype" bp cp fba fba+fast
+        "$lean $amp optim_wrapper.dtype=$dtype" bp cp local local+fast
 done
 measure retinanet-r50_16x800x1344 $retinanet 16 800 1344 "$lean" \
-    bp cp fba fba+fast
+    bp cp local local+fast
 measure edsr-x2_16x48x48 $edsr 16 48 48 optim_wrapper.optimizer.fused=True \
-    bp checkpoint fba fba+chunk4
+    bp checkpoint local local+chunk4

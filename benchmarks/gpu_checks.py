@@ -19,7 +19,7 @@ def main() -> None:
     cfg = Config.fromfile(CONFIG)
     cfg.merge_from_dict(LEAN)
     complete(cfg)
-    run = ArmRun(cfg, 'fba+fast', 2, SHAPE, 'cuda')
+    run = ArmRun(cfg, 'local+fast', 2, SHAPE, 'cuda')
     check_targets(run)
     for _ in range(3):
         run.step()
@@ -27,7 +27,7 @@ def main() -> None:
     torch.cuda.set_sync_debug_mode('error')
     run.step()
     torch.cuda.set_sync_debug_mode('default')
-    print('a step of fba+fast waits for nothing')
+    print('a step of local+fast waits for nothing')
     with torch.profiler.profile() as profile:
         run.step()
         torch.cuda.synchronize()

@@ -21,11 +21,11 @@ measure() {  # name config images height width options -- arms
 }
 
 measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
-    bp bp+fast cp stem+checkpoint+chunk fba fba+fast fba+chunk \
-    fba+stem+balanced+chunk fba+stem+chunk+checkpoint2 \
-    fba+fast+stem+chunk+checkpoint2 fba+stem+tuned accum2
+    bp bp+fast cp stem+checkpoint+chunk local local+fast local+chunk \
+    local+stem+balanced+chunk local+stem+chunk+checkpoint2 \
+    local+fast+stem+chunk+checkpoint2 local+stem+tuned accum2
 # The README's: the stock config, with what a GPU's kernel of the loss keeps.
-ways=(bp cp stem+checkpoint+chunk fba+stem+balanced+chunk+checkpoint)
+ways=(bp cp stem+checkpoint+chunk local+stem+balanced+chunk+checkpoint)
 stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
 local="model.type=mmfba.LocalRetinaNet model.local_learning.num_modules=4"
 measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
@@ -34,7 +34,7 @@ measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
 one() {  # name config class images height width
     measure "$1" "$2" "$4" "$5" "$6" \
         "model.type=mmfba.Local$3 model.local_learning.num_modules=4" \
-        bp checkpoint fba fba+balanced fba+checkpoint
+        bp checkpoint local local+balanced local+checkpoint
 }
 one resnet50_32x224x224 mmpretrain::resnet/resnet50_8xb32_in1k.py \
     ImageClassifier 32 224 224
@@ -49,21 +49,21 @@ one swinir_4x48x48 mmagic::swinir/swinir_x2s48w8d6e180_8xb4-lr2e-4-500k_div2k.py
 for scale in 2 4; do
     measure edsr-x${scale}_16x48x48 $edsr 16 48 48 \
         model.generator.upscale_factor=$scale \
-        bp checkpoint checkpoint+chunk accum16 fba fba+chunk fba+chunk4 \
-        fba+tuned fba+width25+chunk fba+width25+tuned fba+k16+chunk \
-        fba+k16+width25+chunk
+        bp checkpoint checkpoint+chunk accum16 local local+chunk local+chunk4 \
+        local+tuned local+width25+chunk local+width25+tuned local+k16+chunk \
+        local+k16+width25+chunk
 done
 measure resnet32_128x32x32 \
     configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py 128 32 32 \
     model.local_learning.loss_weight=4.0 \
-    bp checkpoint fba fba+checkpoint fba+k7+balanced fba+k4+balanced \
-    fba+k4+balanced+checkpoint
+    bp checkpoint local local+checkpoint local+k7+balanced local+k4+balanced \
+    local+k4+balanced+checkpoint
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"
     if [ $depth = 34 ]; then
         options+=" model.neck.in_channels=[64,128,256,512]"
     fi
     measure retinanet-r${depth}_72x320x320 $retinanet 72 320 320 "$options" \
-        bp cp stem+checkpoint+chunk8 fba fba+stem+balanced+chunk8 \
-        fba+stem+balanced+chunk8+checkpoint accum9
+        bp cp stem+checkpoint+chunk8 local local+stem+balanced+chunk8 \
+        local+stem+balanced+chunk8+checkpoint accum9
 done

@@ -59,7 +59,7 @@ def make_run(config: str, device: str, batch: int = 8) -> ArmRun:
     cfg = Config.fromfile(config)
     complete(cfg)
     init_default_scope(cfg.default_scope)
-    return ArmRun(cfg, 'fba', batch, (32, 32), device)
+    return ArmRun(cfg, 'local', batch, (32, 32), device)
 
 
 def backward(run: ArmRun, net: torch.nn.Module, batch) -> None:

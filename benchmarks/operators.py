@@ -46,12 +46,12 @@ def main() -> None:
             config=path,
             plain=operators(path, 'bp'),
             plain_fused=operators(path, 'bp', fused=True),
-            local=operators(path, 'fba'),
-            local_fused=operators(path, 'fba', fused=True),
+            local=operators(path, 'local'),
+            local_fused=operators(path, 'local', fused=True),
         )
         if name in COPIES:
             head = dict(head=dict(type='mmfba.TaskHead'))
-            row['copies'] = operators(path, 'fba', head)
+            row['copies'] = operators(path, 'local', head)
         print(row, flush=True)
         rows.append(row)
     result: Dict[str, Any] = dict(
@@ -71,7 +71,7 @@ def operators(
 
     Args:
         path (str): A plain config.
-        arm (str): ``'bp'``, or ``'fba'`` for local learning with K=4.
+        arm (str): ``'bp'``, or ``'local'`` for local learning with K=4.
         auxiliary (dict, optional): Of ``model.local_learning``.
         fused (bool): Whether the optimizer is fused; else it works on lists,
             as PyTorch does on a GPU.

@@ -70,11 +70,11 @@ def _default_group(model: nn.Module) -> nn.Module:
 ARMS = {
     'BP: MMDistributedDataParallel': ('bp', _stock),
     'BP: LocalDistributedDataParallel': ('bp', LocalDistributedDataParallel),
-    'all after the backward': ('fba', _after_backward),
-    'MMDistributedDataParallel': ('fba', _stock),
-    'the last module after the backward': ('fba', _after_modules),
-    'losses and gradients in one group': ('fba', _default_group),
-    'LocalDistributedDataParallel': ('fba', LocalDistributedDataParallel),
+    'all after the backward': ('local', _after_backward),
+    'MMDistributedDataParallel': ('local', _stock),
+    'the last module after the backward': ('local', _after_modules),
+    'losses and gradients in one group': ('local', _default_group),
+    'LocalDistributedDataParallel': ('local', LocalDistributedDataParallel),
 }
 
 

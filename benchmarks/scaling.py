@@ -45,7 +45,7 @@ def count_modules(
     cfg = mmfba.localise(get_config(config), num_modules=NUM_MODULES)
     cfg.model.backbone.init_cfg = None
     plain = ArmRun(cfg, 'bp', batch_size, shape, 'meta')
-    local = ArmRun(cfg, 'fba', batch_size, shape, 'meta')
+    local = ArmRun(cfg, 'local', batch_size, shape, 'meta')
     model, counted = local.model, []
     with FlopCounterMode(display=False) as counter:
         model.learner.on_module = lambda _: counted.append(

@@ -5,7 +5,6 @@ import re
 
 EXCEPTIONS = {
     r'fba-(s2-)?plain-': "DGL's networks: rows of table 4 that are not FBA",
-    r'fba-s1-k2_resnet101': 'no cut is earlier than the only one',
 }
 """Configs in the folders of FBA that are something else, and why."""
 FEW = r'(fba|fpn)-(s\d-)?k[48]_retinanet'

@@ -57,6 +57,7 @@ def test_table_of_the_paper_has_what_a_config_gave(
     shared = ['train_cfg.max_epochs=6']
     one = 'model.local_learning.num_modules=1'
     costs = dict(peak_bytes=2**30, peak_ratio=2.0, flops_ratio=3.0)
+    costs['operators_ratio'] = 4.0
     config = 'configs/fba/fba-k4_a.py'
     made = dict(slm='s', bank='b', head='h')
     rows = [
@@ -65,7 +66,8 @@ def test_table_of_the_paper_has_what_a_config_gave(
         dict(costs, config='configs/dgl/b.py', options=[*shared, 'x=1']),
         dict(costs, config='configs/dgl/c.py', options=shared),
     ]
-    rows[0].update(peak_ratio=1.0, flops_ratio=1.0, values=[0.6, 0.7, 0.8])
+    rows[0].update(peak_ratio=1.0, flops_ratio=1.0, operators_ratio=1.0)
+    rows[0]['values'] = [0.6, 0.7, 0.8]
     aps = {'mAP': 0.5, 'mAP_50': 0.75, 'mAP_75': 0.25}
     metrics = {f'coco/bbox_{key}': value for key, value in aps.items()}
     rows[1].update(values=[0.75], runs=[dict(metrics=metrics)])
@@ -85,9 +87,10 @@ def test_table_of_the_paper_has_what_a_config_gave(
     _, _, bp, fba, *_ = paper.paper_table('1', ['bp', 'fba']).splitlines()
     none = '| - | - | -'
     assert f'[a](../bp/a.py) {none} | - | AP50 0.700 ± 0.100 ([opt' in bp
-    assert 'comparisons/x.py' in bp and bp.endswith('| 1.00 | 1.00 | 1.00 |')
+    assert 'comparisons/x.py' in bp
+    assert bp.endswith('| 1.00 | 1.00 | 1.00 | 1.00 |')
     assert (
-        fba.endswith('| 1.00 | 2.00 | 3.00 |')
+        fba.endswith('| 1.00 | 2.00 | 3.00 | 4.00 |')
         and '| s | b | h | - |' in fba
         and 'mAP 0.500, AP50 0.750, AP75 0.250 (' in fba
     )
@@ -100,7 +103,7 @@ ORIGIN = dict(command='c', date='d', device='cpu', machine='m', torch='2')
 
 
 def _results(module, tmp_path, monkeypatch, kind, result):
-    monkeypatch.setattr(module, 'ROOT', tmp_path)
+    monkeypatch.setattr(module, 'ROOT', tmp_path, raising=False)
     monkeypatch.setattr(module, 'RESULTS', tmp_path)
     for folder in (kind, 'docs/images'):
         (tmp_path / folder).mkdir(parents=True)
@@ -129,15 +132,20 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     _results(comparison, tmp_path, monkeypatch, 'comparisons', result)
     table = comparison.comparison_table('x', None)
     none = '| - | - | -'
-    assert '| arm | K | cuts after | SLM | bank | head | m | vs FBA |' in table
-    assert f'| BP | 1 |  {none} | 0.700 ± 0.020 | better |' in table
+    named = '| arm | K | cuts after | SLM | bank | head | m | vs BP | vs FBA |'
+    assert f'{named} peak / BP | rest / BP | FLOPs / BP | time /' in table
+    assert f'| BP | 1 |  {none} | 0.700 ± 0.020 |  | better |' in table
     made = '| stage_tail x1.0 | 1 entry | copy'
-    assert f'| FBA | 1 |  {made} | 0.500 ± 0.020 |  |' in table
+    # Two standard deviations of 0.0198, t of two degrees of freedom: 4.303.
+    low = '-0.200 [-0.285, -0.115], worse'
+    assert f'| FBA | 1 |  {made} | 0.500 ± 0.020 | {low} |  |' in table
     cuts = f'layer1.0, layer2.0 {none}'
-    assert f'| DGL | 3 | {cuts} | 0.460 ± 0.020 | no difference' in table
-    assert f'| greedy | 16 | ... {none} | 0.350 ± 0.020 | worse |' in table
-    costs = '| 0 | 1.00 | 1.00 | 1.00 | 1.25 |'
-    assert f'| PredSim | 1 |  {none} | not run |  {costs}' in table
+    assert f'| DGL | 3 | {cuts} | 0.460 ± 0.020 | -0.240 [' in table
+    assert '0.155], worse | no difference shown | 1.00' in table
+    assert f'| greedy | 16 | ... {none} | 0.350 ± 0.020 | -0.350 [' in table
+    costs = '| 1.00 | 1.00 | 1.00 | 1.25 |'
+    assert f'| PredSim | 1 |  {none} | not run |  |  {costs}' in table
+    assert 'Time: of steps of all arms in turn.' in table
     assert 'Not complete: 0 to 2 of 2 seeds.' in table
     assert 'Mean and' not in table
     assert '1 of 2 trainings with `a=1 b=2`.' in table
@@ -305,3 +313,28 @@ def test_model_of_a_step(render):
         assert seconds(way, 16, 1e3) == pytest.approx(count * round_s, 1e-2)
     # Never faster than the work or the wire.
     assert seconds('DDP', 16, 1e9) > max(9e12 / FLOPS, 2 * round_s / 1e6)
+
+
+def test_side_by_side_has_the_paper_ours_and_the_recommended(
+    render, tmp_path, monkeypatch
+):
+    costs = dict(peak_ratio=0.5, flops_ratio=1, operators_ratio=2, cuts=['a'])
+    costs.update(activation_ratio=1, num_modules=2, step_time_ratio=None)
+    rows = [
+        dict(costs, arm=arm, values=values, mean=sum(values) / 2, std=0.0)
+        for arm, values in dict(
+            BP=[0.7, 0.72], FBA=[0.5, 0.52], p=[0.4, 0.42], SLM=[0.6, 0.62]
+        ).items()
+    ]
+    result = dict(metric='m', seeds=[0, 1], rows=rows)
+    from rendering import side_by_side
+
+    _results(side_by_side, tmp_path, monkeypatch, 'comparisons', result)
+    tasks = {'t': ('x', ('p', 'FBA', 'SLM'))}
+    monkeypatch.setattr(side_by_side, 'TASKS', tasks)
+    table = side_by_side.side_by_side_table().splitlines()
+    made = '2 | a | - | - | -'
+    assert table[2].startswith(f'| t | paper, `s1` | p | {made} | 0.410 ± ')
+    assert table[3].startswith(f'| t | our FBA | FBA | {made} | 0.510 ± ')
+    assert table[4].startswith(f'| t | recommended | SLM | {made} | 0.610 ± ')
+    assert table[4].endswith('worse | 0.50 | 1.00 | 2.00 |')

@@ -413,7 +413,7 @@ def test_one_iteration_and_one_prediction(path, data, monkeypatch):
     if path in LOCAL:
         modules = int(path.stem.split('_')[0].split('-k')[1])
     if large:
-        run = ArmRun(cfg, 'fba', 2, shape, 'meta')
+        run = ArmRun(cfg, 'local', 2, shape, 'meta')
         assert run.model.learner.num_modules == modules
         run.step()
         modules = cfg.model.local_learning.num_modules = 2

@@ -101,7 +101,7 @@ def profile_arms() -> Dict[str, 'StepProfile']:
         cfg = Config.fromfile(config)
         complete(cfg)
         batch_size = cfg.train_dataloader.batch_size
-        return ArmRun(cfg, 'fba', batch_size, (128, 128), 'cpu')
+        return ArmRun(cfg, 'local', batch_size, (128, 128), 'cpu')
 
     return measure({arm: partial(arm_run, ARMS[arm]) for arm in ARMS})[1]
 

@@ -31,5 +31,7 @@ arms = {
     'AugLocal, 2': dict(config=auglocal, options=[*cuts, f'{weight}=2.0']),
     'AugLocal, 4': dict(config=auglocal, options=[*cuts, f'{weight}=4.0']),
     'DGL, 1': dict(config=dgl, options=cuts),
+    'DGL, 2': dict(config=dgl, options=[*cuts, f'{weight}=2.0']),
+    'DGL, 4': dict(config=dgl, options=[*cuts, f'{weight}=4.0']),
 }
 del weight, main_weight, cuts, name, fba, k16, dgl, auglocal, plain

@@ -4,7 +4,7 @@ _base_ = './_base_/photographs_small.py'
 uniform = ['model.local_learning.partition=uniform']
 arms = {
     'BP': dict(config='configs/bp/edsr_x2c64b16_1xb16-2k_photographs.py'),
-    'FBA': dict(
+    'FBA (uniform cuts)': dict(
         config='configs/fba/fba-k4_edsr_x2c64b16_1xb16-2k_photographs.py',
         options=uniform,
     ),

@@ -4,6 +4,10 @@ name = 'edsr_x2c64b16_1xb16-2k_photographs'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (K=2)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=['model.local_learning.num_modules=2'],
+    ),
     'uniform cuts': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.partition=uniform'],

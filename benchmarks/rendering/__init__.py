@@ -9,6 +9,7 @@ from .paper import paper_table
 from .results import demo_table, results_table
 from .scaling import scaling_table
 from .sharding import sharding_table
+from .side_by_side import side_by_side_table
 from .similarity import similarity_table
 from .supported import supported_table
 from .versions import versions_table
@@ -25,6 +26,7 @@ TABLES = dict(
     results=results_table,
     scaling=scaling_table,
     sharding=sharding_table,
+    side_by_side=side_by_side_table,
     similarity=similarity_table,
     supported=supported_table,
     table=paper_table,

@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Any, Dict, List
 
-from mmfba.analysis.accuracy import ORDER_NOTE
+from mmfba.analysis.accuracy import ORDER_NOTE, difference, order
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / 'benchmarks/results'
@@ -30,6 +30,20 @@ def accuracy(row: Dict[str, Any], metric: str) -> str:
         [row['mean']] if row['std'] is None else [row['mean'], row['std']]
     )
     return ' ± '.join(f'{number:.{decimals}f}' for number in numbers)
+
+
+def against(row: Dict[str, Any], other: Dict[str, Any], metric: str) -> str:
+    """How far an arm is above another, with the confidence interval, and in
+    words where that shows an order."""
+    if row is other or 'mean' not in row or 'mean' not in other:
+        return ''
+    found = difference(row, other)
+    if found is None:
+        return 'one seed'
+    _, decimals, _ = METRICS.get(metric, (metric, 3, ''))
+    mean, low, high = (f'{number:+.{decimals}f}' for number in found)
+    words = {'better': ', better', 'worse': ', worse'}
+    return f'{mean} [{low}, {high}]{words.get(order(row, other), "")}'
 
 
 def made_of(row: Dict[str, Any]) -> List[str]:

@@ -12,49 +12,71 @@ from .common import (
     RESULTS,
     ROOT,
     accuracy,
+    against,
     made_of,
     origin,
     seeds_note,
     targets_note,
 )
 
+Row = Dict[str, Any]
 FEW = 9
 """Of so many modules on the cuts are not listed."""
+RATIOS = {
+    'peak / BP': 'peak_ratio',
+    'rest / BP': 'activation_ratio',
+    'FLOPs / BP': 'flops_ratio',
+    'operators / BP': 'operators_ratio',
+    'time / BP': 'step_time_ratio',
+}
+"""Columns of costs, which stand where one arm has them."""
 
 
 def comparison_table(name: str, _: Optional[List[str]]) -> str:
     """One run of tools/analysis_tools/compare_methods.py."""
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
-    metric = result['metric']
-    fba = fba_row(result['rows'])
-    few = any(1 < row['num_modules'] < FEW for row in result['rows'])
-    names = ['arm', 'K', *['cuts after'] * few, 'SLM', 'bank', 'head', metric]
-    names += ['vs FBA', 'aux. parameters', 'peak / BP', 'rest / BP']
-    names += ['FLOPs / BP', 'time / BP']
-    rows = [names, ['---'] * len(names)]
-    for row in result['rows']:
-        compared = fba and row is not fba and 'mean' in row
-        cells = [row['arm'], f'{row["num_modules"]}', *[_cuts(row)] * few]
-        cells += [
-            *made_of(row),
-            accuracy(row, metric),
-            order(row, fba) if compared else '',
-            f'{row["aux_parameters"]:,}',
-            f'{row["peak_ratio"]:.2f}',
-            f'{row["activation_ratio"]:.2f}',
-            f'{row["flops_ratio"]:.2f}',
-            _time(row),
-        ]
-        rows.append(cells)
-    rows = [f'| {" | ".join(cells)} |' for cells in rows]
+    rows = result['rows']
+    table = markdown([arm_cells(row, result) for row in rows])
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
-    note += 'optimizer state and batch. '
-    note += f'Time: of steps of all arms in turn.{_trainings(result)}'
+    note += f'optimizer state and batch.{_times(rows)}{_trainings(result)}'
     source = targets_note(result) + origin(result)
-    return '\n'.join([*rows, '', note, source])
+    return '\n'.join([table, '', note, source])
 
 
-def _cuts(row: Dict[str, Any]) -> str:
+def arm_cells(row: Row, result: Dict[str, Any]) -> Dict[str, str]:
+    """The columns of an arm of a comparison, by their names."""
+    rows, metric = result['rows'], result['metric']
+    fba, bp = fba_row(rows), next((r for r in rows if r['arm'] == 'BP'), row)
+    cells = {'arm': row['arm'], 'K': f'{row["num_modules"]}'}
+    if any(1 < r['num_modules'] < FEW for r in rows):
+        cells['cuts after'] = _cuts(row)
+    cells.update(zip(('SLM', 'bank', 'head'), made_of(row)))
+    cells[metric] = accuracy(row, metric)
+    cells['vs BP'] = against(row, bp, metric)
+    if fba:
+        compared = row is not fba and 'mean' in row
+        cells['vs FBA'] = order(row, fba) if compared else ''
+    for words, key in RATIOS.items():
+        if any(r.get(key) for r in rows):
+            ratio = row.get(key)
+            cells[words] = 'not run' if ratio is None else f'{ratio:.2f}'
+    return cells
+
+
+def markdown(rows: List[Dict[str, str]]) -> str:
+    """A table of rows that have the same columns."""
+    lines = [[*rows[0]], ['---'] * len(rows[0])]
+    lines += [[*row.values()] for row in rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+
+
+def _times(rows: List[Row]) -> str:
+    timed = any(row['step_time_ratio'] for row in rows)
+    how = 'of steps of all arms in turn' if timed else 'not run'
+    return f' Time: {how}.'
+
+
+def _cuts(row: Row) -> str:
     return ', '.join(row['cuts']) if row['num_modules'] < FEW else '...'
 
 
@@ -69,11 +91,6 @@ def _trainings(result: Dict[str, Any]) -> str:
     return ''.join(
         f' {count} of {len(runs)} trainings {how}.' for how, count in counts
     )
-
-
-def _time(row: Dict[str, Any]) -> str:
-    ratio = row['step_time_ratio']
-    return 'not run' if ratio is None else f'{ratio:.2f}'
 
 
 def accuracy_plot(name: str, _: Optional[List[str]]) -> str:

@@ -19,6 +19,8 @@ from .common import (
     plain_rows,
 )
 
+RATIOS = ('peak_ratio', 'flops_ratio', 'operators_ratio')
+
 
 def paper_table(number: str, folders: Optional[List[str]]) -> str:
     """A table of the paper, of benchmarks/paper.yml, and what we measured.
@@ -34,8 +36,8 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
     files, trained = measured_costs(), measured_accuracy()
     rows = [
         '| row | config | SLM | bank | head | paper | measured | paper, '
-        'memory | peak, GiB | peak / BP | FLOPs / BP |',
-        f'|{" --- |" * 11}',
+        'memory | peak, GiB | peak / BP | FLOPs / BP | operators / BP |',
+        f'|{" --- |" * 12}',
     ]
     plain = None
     for row in itertools.chain(*chosen):
@@ -62,17 +64,21 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
 def costs(
     files: List[Dict[str, Any]], config: str, plain: Optional[str]
 ) -> List[str]:
-    """Peak of a config, and peak and FLOPs as multiples of plain training's,
-    of a comparison that has both."""
+    """Peak of a config, and peak, FLOPs and operators as multiples of plain
+    training's, of a comparison that has both."""
     for found in files:
         if config in found and plain in found:
             row, base = found[config], found[plain]
             return [
                 f'{row["peak_bytes"] / 2**30:.2f}',
-                f'{row["peak_ratio"] / base["peak_ratio"]:.2f}',
-                f'{row["flops_ratio"] / base["flops_ratio"]:.2f}',
+                *(_ratio(row, base, key) for key in RATIOS),
             ]
-    return ['not run'] * 3
+    return ['not run'] * (1 + len(RATIOS))
+
+
+def _ratio(row: Dict[str, Any], base: Dict[str, Any], key: str) -> str:
+    both = row.get(key), base.get(key)
+    return f'{both[0] / both[1]:.2f}' if all(both) else 'not run'
 
 
 def _made_of(files: List[Dict[str, Any]], config: str) -> List[str]:

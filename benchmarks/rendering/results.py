@@ -3,12 +3,11 @@
 
 import json
 
-from mmfba.analysis.accuracy import order
-
 from .common import (
     METRICS,
     RESULTS,
     accuracy,
+    against,
     made_of,
     origin,
     plain_rows,
@@ -66,7 +65,7 @@ def results_table(*_) -> str:
     """BP, FBA and what is recommended in each task, over seeds."""
     names = ['network, data', 'trained by', 'K', 'SLM', 'bank', 'head']
     names += ['accuracy', 'vs BP', 'peak / BP', 'FLOPs / BP']
-    rows, notes = [names, ['---'] * len(names)], set()
+    rows, notes, lower = [names, ['---'] * len(names)], set(), []
     for title, name in SUMMARY.items():
         path = RESULTS / f'comparisons/{name}.json'
         if not path.exists():
@@ -77,6 +76,7 @@ def results_table(*_) -> str:
             continue  # docs/methods.md has what is not run
         bp, metric = shown[0], result['metric']
         measure, _, unit = METRICS[metric]
+        lower += [row['mean'] < bp['mean'] for row in shown[1:]]
         for row in shown:
             rows.append(
                 [
@@ -85,13 +85,17 @@ def results_table(*_) -> str:
                     f'{row["num_modules"]}',
                     *made_of(row),
                     f'{measure} {accuracy(row, metric)}{unit}',
-                    '' if row is bp else order(row, bp),
+                    against(row, bp, metric),
                     *(f'{row[key]:.2f}' for key in RATIOS),
                 ]
             )
         notes.add(seeds_note(dict(result, rows=shown)))
     table = [f'| {" | ".join(cells)} |' for cells in rows]
-    return '\n'.join([*table, '', *sorted(notes), MORE])
+    means = (
+        f'{sum(lower)} of the {len(lower)} rows of local learning have a '
+        'lower mean than BP.'
+    )
+    return '\n'.join([*table, '', *sorted(notes), means, MORE])
 
 
 def _is_shown(row: dict, result: dict) -> bool:

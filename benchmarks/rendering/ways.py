@@ -10,11 +10,12 @@ from mmfba.analysis.plots import COLORS, tidy
 
 from .common import RESULTS, ROOT
 
+LOCAL = 'local+stem+balanced+chunk+checkpoint'
 WAYS = {
     'bp': 'plain training',
     'cp': 'checkpointing (`with_cp=True`)',
     'stem+checkpoint+chunk': 'mmfba, exact gradients',
-    'fba+stem+balanced+chunk+checkpoint': 'mmfba, local learning (K=4)',
+    LOCAL: 'mmfba, local learning (K=4), recomputed',
 }
 """Arms of tools/analysis_tools/benchmark_memory.py in words."""
 
@@ -50,13 +51,22 @@ PICTURE = (
 
 def _note(result: Dict[str, Any], timed: Dict[str, Any]) -> str:
     height, width = timed['shape']
+    here, there = (
+        ', '.join(row['cuts'])
+        for found in (result, timed)
+        for row in found['rows']
+        if row['arm'] == LOCAL
+    )
     return (
         'Stock RetinaNet-R50 of mmdet, fine-tuned, two images of '
         f'{result["shape"][0]}x{result["shape"][1]}: what tensors take at '
         'the peak of a step with the kernels of a GPU, counted on '
         "PyTorch's meta device. Time: of a step, to plain training's, on "
         f'one CPU thread with images of {height}x{width}; on a GPU it was not '
-        'run. [All ways, networks and commands](docs/memory.md).'
+        'run. Local learning has a local FPN, without an SLM, and is cut '
+        f'where that size needs the least memory: after {here}; for the '
+        f'time after {there}. [All ways, networks and commands]'
+        '(docs/memory.md).'
     )
 
 

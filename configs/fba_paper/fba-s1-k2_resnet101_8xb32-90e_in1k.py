@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/recipes/paper.py',
 ]
 recipe = _base_.paper.s1.classification
-model = dict(local_learning=dict(recipe, partition='uniform', taps=None))
+model = dict(local_learning=dict(recipe, partition='uniform'))
 del recipe

@@ -94,14 +94,35 @@ def known_results(
     return _summaries(_known_runs(comparison, known), comparison.metric)
 
 
-def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
-    """Whether an arm is better than another, as far as the seeds show: see
-    ``ORDER_NOTE``. ``row`` and ``reference`` have ``values`` of a metric that
-    is better the higher it is."""
+def difference(
+    row: dict[str, Any], reference: dict[str, Any]
+) -> Optional[tuple[float, float, float]]:
+    """How far the mean of an arm is above another's.
+
+    Args:
+        row (dict): It has ``values``, of a metric that is better the higher
+            it is, one for each seed.
+        reference (dict): The other.
+
+    Returns:
+        tuple[float, float, float]: The difference of the means, and the
+        limits of its 95 % confidence interval by Welch's t-test; None where
+        an arm has one seed.
+    """
     pair = row['values'], reference['values']
     if min(map(len, pair)) < 2:
-        return 'one seed'
+        return None
     low, high = ttest_ind(*pair, equal_var=False).confidence_interval(0.95)
+    return statistics.fmean(pair[0]) - statistics.fmean(pair[1]), low, high
+
+
+def order(row: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Whether an arm is better than another, as far as the seeds show: see
+    ``ORDER_NOTE`` and, for the arguments, :func:`difference`."""
+    found = difference(row, reference)
+    if found is None:
+        return 'one seed'
+    _, low, high = found
     if low > 0 or high < 0:
         return 'better' if low > 0 else 'worse'
     return 'no difference shown'

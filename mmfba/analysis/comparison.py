@@ -116,7 +116,7 @@ def measure_costs(
 
     def run(arm: Arm) -> ArmRun:
         cfg = arm.load()
-        return ArmRun(cfg, 'fba', batch_size, comparison.shape, device)
+        return ArmRun(cfg, 'local', batch_size, comparison.shape, device)
 
     factories = {arm.name: partial(run, arm) for arm in comparison.arms}
     return measure(factories, steps)[0]

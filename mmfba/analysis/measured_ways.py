@@ -71,7 +71,7 @@ def _measure(
     cfg.merge_from_dict(without_pretrained(cfg))
 
     def make() -> ArmRun:
-        return ArmRun(cfg, 'fba', images, shape, device)
+        return ArmRun(cfg, 'local', images, shape, device)
 
     try:
         (row,), _ = measure({way.words: make}, steps)

@@ -14,7 +14,7 @@ TUNED = 'balanced+chunk+checkpoint'
 NUMBERED = dict(accum=True, k=True, width=True)
 NUMBERED.update(chunk=False, checkpoint=False)
 """Tokens with a number, and whether they need it."""
-ANY_MODEL = {'fba', 'accum', 'cp', 'lean'}
+ANY_MODEL = {'local', 'accum', 'cp', 'lean'}
 """Tokens that change nothing of local learning."""
 LOCAL = 'model.local_learning'
 LEAN = 'mmfba.LeanSigmoidFocalLoss'
@@ -30,7 +30,7 @@ def make_arm(
     Args:
         cfg (Config): A config of a local model.
         arm (str): Tokens joined by ``+``. ``bp`` (K=1, the plain network) or
-            ``fba`` (the config's own modules), ``bp`` if neither is given;
+            ``local`` (the config's own modules), ``bp`` if neither is given;
             ``k<n>`` (K modules), ``balanced`` (the cuts of least peak),
             ``chunk<n>`` (neck and head n images at a time, 1 without a
             number), ``fast`` (the main head on all levels at once),
@@ -47,7 +47,7 @@ def make_arm(
 
     Raises:
         ValueError: If a token is unknown or does not fit, or the model does
-            no local learning; ``fba`` with ``accum<n>``, ``cp`` and ``lean``
+            no local learning; ``local`` with ``accum<n>``, ``cp`` and ``lean``
             leaves that as it is.
     """
     cfg = copy.deepcopy(cfg)
@@ -66,7 +66,7 @@ def arm_changes(
     """
     cfg, changes = copy.deepcopy(cfg), {}
     tokens = arm.replace('tuned', TUNED).split('+')
-    if 'fba' not in tokens:
+    if 'local' not in tokens:
         tokens = ['bp', *(token for token in tokens if token != 'bp')]
     pairs = [re.match(r'(\D*)(.*)', token).groups() for token in tokens]
     if not {name for name, _ in pairs} <= ANY_MODEL:
@@ -163,7 +163,7 @@ def _cp(cfg: 'Config', *_) -> Changes:
     if options is not None and options.get('num_modules') != 1:
         raise ValueError(
             "arm cp: upstream's with_cp skips the first block "
-            "after a cut: use 'fba+checkpoint'"
+            "after a cut: use 'local+checkpoint'"
         )
     return {'model.backbone.with_cp': True}
 
@@ -205,7 +205,7 @@ TOKENS: Dict[str, Callable[..., Changes]] = dict(
     bp=lambda cfg, *_: {
         LOCAL: _replacing(cfg.model, 'local_learning', num_modules=1)
     },
-    fba=lambda *_: {},
+    local=lambda *_: {},
     k=_num_modules,
     balanced=_balanced,
     chunk=lambda _, size, *__: {f'{LOCAL}.chunk': size or 1},

@@ -70,7 +70,7 @@ class Ways:
 
     def _localise(self) -> None:
         self.local = localise(self.cfg, 1)
-        anatomy = self._build('fba', self.local).model.anatomy
+        anatomy = self._build('local', self.local).model.anatomy
         trained = len(anatomy.units) - anatomy.first_trained()
         self.counts = sorted({min(count, trained) for count in NUM_MODULES})
         self.local = localise(self.cfg, self.counts[0])
@@ -99,7 +99,7 @@ class Ways:
 
         Combinations are tried only where nothing simpler fits.
         """
-        plain = 'bp' if self.is_local else 'fba'
+        plain = 'bp' if self.is_local else 'local'
         run = self._stock(plain)
         lean = ['lean'] if focal_loss_key(self.cfg.model) else []
         cp = ['cp'] if _can_checkpoint(run.model) else []
@@ -123,14 +123,14 @@ class Ways:
             if parts:
                 tools = [token for token in tools if token != 'chunk']
             self._add([*tools, *lean, *parts], self.local, exact)
-        tools = ['fba']
+        tools = ['local']
         if self._fits() or not self.measures:  # to compare with
             self._add(tools, self.local, 'no')
         for count in self.counts:
             if self._fits() or not self.measures:
                 break
             # Without recomputation it would need more than what was tried.
-            tools = ['fba', f'k{count}', *cheap, 'balanced', 'checkpoint']
+            tools = ['local', f'k{count}', *cheap, 'balanced', 'checkpoint']
             if count == self.counts[-1] or 'chunk' not in cheap:
                 tools += [*lean, *parts]
             self._add(tools, self.local, 'no')
@@ -160,7 +160,7 @@ class Ways:
         accepted = []
         for token in tokens if self.local is not None else ():
             try:
-                self._build(f'fba+{token}', self.local)
+                self._build(f'local+{token}', self.local)
                 accepted.append(token)
             except Exception as error:  # of any library
                 if not quiet:

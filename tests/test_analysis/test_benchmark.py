@@ -27,7 +27,7 @@ def test_meta_device_is_the_cpu_without_the_work(task):
     if task == 'detection':  # assignment is a small part in wide networks
         cfg.model.neck.out_channels = 64
         cfg.model.bbox_head.update(in_channels=64, feat_channels=64)
-    arms = ['bp', 'fba', 'fba+checkpoint']
+    arms = ['bp', 'local', 'local+checkpoint']
     meta, _ = benchmark(cfg, arms, 4, shape, 'meta')
     cpu, _ = benchmark(cfg, arms, 4, shape, 'cpu')
     for a, b in zip(meta, cpu):
@@ -43,7 +43,7 @@ def test_two_stages_on_the_meta_device():
     cfg = Config.fromfile(ROOT / f'configs/local_fpn/{name}.py')
     complete(cfg)
     rows = [
-        benchmark(cfg, ['bp', 'fba'], 4, (128, 128), device)[0]
+        benchmark(cfg, ['bp', 'local'], 4, (128, 128), device)[0]
         for device in ('meta', 'cpu')
     ]
     for meta, cpu in zip(*rows):
@@ -56,12 +56,12 @@ def test_images_have_the_channels_that_the_network_takes():
     cfg = config('classification', num_modules=3)
     cfg.model.backbone.in_channels = 1
     cfg.model.data_preprocessor = dict(mean=[127.0], std=[64.0])
-    run = ArmRun(cfg, 'fba', 2, (32, 32), 'cpu')
+    run = ArmRun(cfg, 'local', 2, (32, 32), 'cpu')
     assert run.batch[0].shape == (2, 1, 32, 32)
     assert run.profile().flops > 0
 
 
-@pytest.mark.parametrize('arm', ['bp', 'fba', 'fba+accum2', 'fba+chunk'])
+@pytest.mark.parametrize('arm', ['bp', 'local', 'local+accum2', 'local+chunk'])
 def test_each_step_assigns_its_targets(arm, monkeypatch):
     """As in training, though the batch is the same; or its time is less."""
     run = ArmRun(config('detection', num_modules=3), arm, 2, (64, 64), 'cpu')
@@ -79,23 +79,30 @@ def test_each_step_assigns_its_targets(arm, monkeypatch):
 
 def test_rows_of_a_detector():
     cfg = config('detection', num_modules=3)
-    arms = ['bp', 'cp', 'checkpoint+chunk', 'accum2', 'fba', 'fba+k4+tuned']
+    arms = [
+        'bp',
+        'cp',
+        'checkpoint+chunk',
+        'accum2',
+        'local',
+        'local+k4+tuned',
+    ]
     rows, profiles = benchmark(cfg, arms, 4, SHAPE)
     row = {r['arm']: r for r in rows}
     assert list(row) == list(profiles) == arms
     assert row['bp']['peak_ratio'] == row['bp']['flops_ratio'] == 1
     assert row['bp']['num_modules'] == 1 and row['bp']['cuts'] == []
-    assert row['fba']['num_modules'] == 3
-    assert len(row['fba+k4+tuned']['cuts']) == 3
+    assert row['local']['num_modules'] == 3
+    assert len(row['local+k4+tuned']['cuts']) == 3
     for arm in arms[1:]:
         assert row[arm]['peak_ratio'] < 1, arm
     assert row['checkpoint+chunk']['peak_bytes'] < row['cp']['peak_bytes']
     assert 1 < row['cp']['flops_ratio'] < 1.35
     assert row['accum2']['flops_ratio'] == pytest.approx(1, abs=0.01)
     assert not row['accum2']['exact_bn'] and row['cp']['exact_bn']
-    assert row['fba']['step_time_s'] is None
-    peaks = row['fba']['module_peak_bytes']
-    assert max(peaks) == row['fba']['peak_bytes'] and len(peaks) == 3
+    assert row['local']['step_time_s'] is None
+    peaks = row['local']['module_peak_bytes']
+    assert max(peaks) == row['local']['peak_bytes'] and len(peaks) == 3
 
 
 def test_accumulated_step_is_that_of_the_whole_batch():
@@ -113,7 +120,7 @@ def test_accumulated_step_is_that_of_the_whole_batch():
 
 def test_times_are_ratios_to_bp():
     cfg = config('super-resolution', num_modules=2)
-    rows, _ = benchmark(cfg, ['bp', 'fba'], 2, (16, 16), 'cpu', steps=3)
+    rows, _ = benchmark(cfg, ['bp', 'local'], 2, (16, 16), 'cpu', steps=3)
     assert rows[0]['step_time_ratio'] == 1
     expected = rows[1]['step_time_s'] / rows[0]['step_time_s']
     assert rows[1]['step_time_ratio'] == expected > 0
@@ -136,7 +143,7 @@ def test_bp_is_the_plain_network():
         ('k2k', "no token 'k2k'"),
         ('accum9', 'a batch of 4 images'),
         ('accum1', 'a batch of 4 images'),
-        ('fba+cp', r"'fba\+checkpoint'"),
+        ('local+cp', r"'local\+checkpoint'"),
     ],
 )
 def test_wrong_arm(arm, words):
@@ -146,7 +153,7 @@ def test_wrong_arm(arm, words):
 
 def test_balanced_keeps_the_number_of_explicit_cuts():
     cfg = config('detection', partition=['layer1.1'])
-    cfg = make_arm(cfg, 'fba+balanced', 4, SHAPE)
+    cfg = make_arm(cfg, 'local+balanced', 4, SHAPE)
     assert cfg.model.local_learning.num_modules == 2
 
 
@@ -168,9 +175,9 @@ def test_models_without_local_learning():
     cfg.model.type = 'RetinaNet'
     cfg.model.pop('local_learning')
     with pytest.raises(ValueError, match="type='RetinaNet' does no local"):
-        benchmark(cfg, ['bp', 'fba'], 2, SHAPE)
+        benchmark(cfg, ['bp', 'local'], 2, SHAPE)
     # What does not ask for any can be measured on its own.
-    run = ArmRun(cfg, 'fba+cp+accum2', 2, SHAPE, 'meta')
+    run = ArmRun(cfg, 'local+cp+accum2', 2, SHAPE, 'meta')
     assert run.model.backbone.with_cp and not hasattr(run.model, 'learner')
 
 
@@ -198,7 +205,7 @@ def test_fcos(center_sampling):
     )
     cfg.model.train_cfg = None
     step = (2, (128, 128))
-    for arm in ('fba', 'fba+chunk'):
+    for arm in ('local', 'local+chunk'):
         run = ArmRun(cfg, arm, *step, 'meta')
         meta, cpu = run.profile(), ArmRun(cfg, arm, *step, 'cpu').profile()
         assert meta.flops == cpu.flops
@@ -219,7 +226,7 @@ def test_one_arm_at_a_time_is_in_memory(monkeypatch):
 
     monkeypatch.setattr(ArmRun, 'profile', watched)
     cfg = config('super-resolution', num_modules=2)
-    benchmark(cfg, ['bp', 'fba'], 2, (16, 16), 'cpu', steps=1)
+    benchmark(cfg, ['bp', 'local'], 2, (16, 16), 'cpu', steps=1)
 
 
 def test_help_names_every_token():
@@ -238,4 +245,4 @@ def test_no_times_on_the_meta_device_and_bp_first():
     with pytest.raises(ValueError, match='no time to measure'):
         benchmark(cfg, ['bp'], 2, SHAPE, 'meta', steps=1)
     with pytest.raises(ValueError, match='the first must be bp'):
-        benchmark(cfg, ['fba'], 2, SHAPE)
+        benchmark(cfg, ['local'], 2, SHAPE)

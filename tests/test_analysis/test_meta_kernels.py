@@ -52,7 +52,7 @@ def test_no_hook_has_changed_a_head(caplog, monkeypatch):
     """A local model warns of what its auxiliary heads cannot follow."""
     cfg = config('detection', num_modules=3)
     cfg.model.bbox_head.loss_cls = dict(type='FocalLoss', use_sigmoid=True)
-    run = ArmRun(cfg, 'fba', 2, (64, 64), 'meta')
+    run = ArmRun(cfg, 'local', 2, (64, 64), 'meta')
     logger = MMLogger.get_current_instance()
     monkeypatch.setattr(logger, 'handlers', [caplog.handler])
     run.profile()

@@ -53,14 +53,14 @@ def test_on_a_cpu_nothing_is_waited_for():
 
 def test_a_step_of_a_detector_reads_no_value():
     """Targets are assigned on the meta device, which has none to read."""
-    run = ArmRun(load(), 'fba+fast', 2, SHAPE, 'meta')
+    run = ArmRun(load(), 'local+fast', 2, SHAPE, 'meta')
     run._step()
     assert count(run._step)[1] == 0
 
 
 def test_operators_of_a_step():
     """Few enough that a GPU need not wait for Python."""
-    arms = ['bp', 'fba', 'fba+fast', 'fba+fast+stem+chunk+checkpoint2']
+    arms = ['bp', 'local', 'local+fast', 'local+fast+stem+chunk+checkpoint2']
     rows, _ = benchmark(load(), arms, 2, SHAPE)
     bp, fba, fast, lean = rows
     plain = 2921  # bp before targets were assigned for all images at once
@@ -90,7 +90,7 @@ def test_heads_that_share_no_targets():
     copies.model.local_learning.auxiliary = dict(
         head=dict(type='mmfba.TaskHead')
     )
-    arms = ((cfg, 'bp'), (cfg, 'fba'), (copies, 'fba'))
+    arms = ((cfg, 'bp'), (cfg, 'local'), (copies, 'local'))
     runs = [ArmRun(*arm, 2, (128, 128), 'cpu') for arm in arms]
     bp, fba, copied = (count(run.step)[0] for run in runs)
     assert fba < 2 * bp < 0.7 * copied

@@ -23,13 +23,15 @@ def wide(**local_learning):
 
 
 def peaks(cuts, **options):
-    run = ArmRun(wide(partition=cuts, **options), 'fba', BATCH, SHAPE, 'meta')
+    run = ArmRun(
+        wide(partition=cuts, **options), 'local', BATCH, SHAPE, 'meta'
+    )
     profile = run.profile()
     return list(profile.peak_by_tag.values()), profile.peak_bytes
 
 
 def costs(checkpoint=False, **options):
-    run = ArmRun(wide(num_modules=2, **options), 'fba', BATCH, SHAPE, 'meta')
+    run = ArmRun(wide(num_modules=2, **options), 'local', BATCH, SHAPE, 'meta')
     return run.model, measure_units(
         run.model, run.model.options, BATCH, SHAPE, checkpoint
     )
@@ -63,7 +65,7 @@ def test_balanced_partition_is_near_the_best_of_all():
     )
     run = ArmRun(
         wide(partition=partition, num_modules=3, **options),
-        'fba',
+        'local',
         BATCH,
         SHAPE,
         'meta',
@@ -82,7 +84,7 @@ def test_default_cuts_are_near_the_best_of_all():
 
     def profile(**options):
         cfg = mmfba.localise(stock, **options)
-        run = ArmRun(cfg, 'fba', 8, (224, 224), 'meta')
+        run = ArmRun(cfg, 'local', 8, (224, 224), 'meta')
         return run.model, run.profile().peak_bytes
 
     model, found = profile(num_modules=2)
@@ -101,10 +103,10 @@ def test_modules_that_recompute_get_more_units():
         for cut in ('stem', 'layer1.0', 'layer1.1', 'layer2.0', 'layer2.1')
     )
     cfg = wide(partition=partition, num_modules=2, chunk=1, checkpoint=[0])
-    found = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
+    found = ArmRun(cfg, 'local', BATCH, SHAPE, 'meta')
     assert found.profile().peak_bytes <= 1.07 * best
     cfg = wide(partition=partition, num_modules=2, chunk=1)
-    plain = ArmRun(cfg, 'fba', BATCH, SHAPE, 'meta')
+    plain = ArmRun(cfg, 'local', BATCH, SHAPE, 'meta')
     names = [unit.name for unit in found.model.anatomy.units]
     ends = [names.index(run.model.cuts[0]) for run in (found, plain)]
     assert ends[0] > ends[1]

@@ -115,10 +115,10 @@ def test_local_learning_where_nothing_exact_fits(find):
 
 
 def test_what_the_model_refuses_is_said(find):
-    refused = ['fba+chunk', 'bp+stem+checkpoint', 'fba+fast']
+    refused = ['local+chunk', 'bp+stem+checkpoint', 'local+fast']
     ways, notes = find(plain('detection'), 'detection', ALL, refused)
     assert notes == [
-        'head image by image: not with fba+chunk',
+        'head image by image: not with local+chunk',
         'mmfba, exact: stem image by image, checkpointing: '
         'not with bp+stem+checkpoint',
     ]
@@ -254,13 +254,15 @@ def test_changes_give_the_way():
     cfg = plain('super-resolution')
     before, step = cfg.to_dict(), (2, (16, 16))
     search = Ways(cfg, *step, 1)
-    search._stock('fba')
-    search._add(['fba', 'chunk', 'balanced', 'checkpoint'], search.local, 'no')
+    search._stock('local')
+    search._add(
+        ['local', 'chunk', 'balanced', 'checkpoint'], search.local, 'no'
+    )
     stock, way = search.ways
     assert cfg.to_dict() == before and not search.notes
     assert way.peak < stock.peak
     cfg.merge_from_dict(copy.deepcopy(way.changes))
     complete(cfg)
-    run = ArmRun(cfg, 'fba', *step, 'meta')
+    run = ArmRun(cfg, 'local', *step, 'meta')
     assert run.model.cuts == way.changes['model.local_learning.partition']
     assert run.profile().peak_bytes == way.peak

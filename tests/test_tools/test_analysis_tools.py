@@ -19,15 +19,15 @@ def test_benchmark_writes_table_json_and_plots(detector, tmp_path):
     out = run_tool(
         tmp_path,
         f'analysis_tools/benchmark_memory.py {detector} --batch 2 --shape 128 '
-        '160 --arms bp cp fba fba+tuned --out results/r.json --plot p.png '
+        '160 --arms bp cp local local+tuned --out results/r.json --plot p.png '
         '--cfg-options model.local_learning.num_modules=4',
     )
     result = json.loads((tmp_path / 'results/r.json').read_text())
     assert result['shape'] == [128, 160] and result['batch'] == 2
     assert result['device'] == 'meta' and str(detector) in result['command']
     rows = {row['arm']: row for row in result['rows']}
-    assert list(rows) == ['bp', 'cp', 'fba', 'fba+tuned']
-    assert rows['fba']['num_modules'] == 4
+    assert list(rows) == ['bp', 'cp', 'local', 'local+tuned']
+    assert rows['local']['num_modules'] == 4
     ratios = [row['activation_ratio'] for row in rows.values()]
     assert ratios[0] == 1 > ratios[1] and ratios[3] < min(ratios[:3])
     for name, row in rows.items():
@@ -42,9 +42,9 @@ def test_times_on_the_cpu(detector, tmp_path):
     out = run_tool(
         tmp_path,
         f'analysis_tools/benchmark_memory.py {detector} --batch 2 --shape 64 '
-        '64 --device cpu --steps 2 --arms bp fba',
+        '64 --device cpu --steps 2 --arms bp local',
     )
-    assert ' - ' not in out.split('fba cuts')[0].split('bp')[1]
+    assert ' - ' not in out.split('local cuts')[0].split('bp')[1]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_times_on_the_cpu(detector, tmp_path):
             'benchmark_memory.py {} --cfg-options model.type=RetinaNet',
             "error: model.type='RetinaNet' does no local learning",
         ),
-        ('benchmark_memory.py {} --arms fba', 'error: arms='),
+        ('benchmark_memory.py {} --arms local', 'error: arms='),
         ('benchmark_memory.py {} --batch 0', 'no number above 0'),
     ],
 )

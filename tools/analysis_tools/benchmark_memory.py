@@ -18,8 +18,8 @@ from mmfba.engine.command_line import (
     load_config,
 )
 
-ARMS = ['bp', 'cp', 'checkpoint+chunk', 'fba', 'fba+balanced+chunk']
-ARMS += ['fba+tuned']
+ARMS = ['bp', 'cp', 'checkpoint+chunk', 'local', 'local+balanced+chunk']
+ARMS += ['local+tuned']
 
 
 def main() -> None:
