@@ -37,8 +37,10 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     result = json.loads((RESULTS / f'comparisons/{name}.json').read_text())
     rows = result['rows']
     table = markdown([arm_cells(row, result) for row in rows])
+    kernels = 'CPU' if result['device'] == 'cpu' else 'GPU'
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
-    note += f'optimizer state and batch.{_times(rows)}{_trainings(result)}'
+    note += 'optimizer state and batch. Memory is counted with the kernels '
+    note += f'of a {kernels}.{_times(rows)}{_trainings(result)}'
     source = targets_note(result) + origin(result)
     return '\n'.join([table, '', note, source])
 
