@@ -56,8 +56,8 @@ done
 measure resnet32_128x32x32 \
     configs/fba/fba-k16_resnet32_1xb128-2e_fashion-mnist.py 128 32 32 \
     model.local_learning.loss_weight=4.0 \
-    bp checkpoint local local+checkpoint local+k7+balanced local+k4+balanced \
-    local+k4+balanced+checkpoint
+    bp checkpoint local local+checkpoint local+k7+balanced \
+    local+k4+width50+balanced local+k4+balanced local+k4+balanced+checkpoint
 for depth in 34 50 101 152; do
     options="$lean model.backbone.depth=$depth"
     if [ $depth = 34 ]; then

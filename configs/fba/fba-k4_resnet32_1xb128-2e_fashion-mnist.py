@@ -1,4 +1,4 @@
-# Cut where BalancedPartition cuts it for these batches.
+# Cut where BalancedPartition cuts it with an SLM of the full width.
 _base_ = './fba-k16_resnet32_1xb128-2e_fashion-mnist.py'
 model = dict(
     local_learning=dict(
