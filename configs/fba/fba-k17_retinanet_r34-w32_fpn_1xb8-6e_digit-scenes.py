@@ -1,8 +1,0 @@
-_base_ = [
-    '../bp/retinanet_r34-w32_fpn_1xb8-6e_digit-scenes.py',
-    '../_base_/recipes/fba.py',
-]
-model = dict(
-    type='mmfba.LocalSingleStageDetector',
-    local_learning=dict(_base_.fba, num_modules=17),
-)
