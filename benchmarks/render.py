@@ -7,7 +7,6 @@ import re
 from rendering import TABLES
 from rendering.common import ROOT
 from rendering.metafiles import metafile
-from rendering.method_picture import PICTURE, method_picture
 
 FOLDERS = sorted(
     path.parent.name for path in (ROOT / 'configs').glob('*/metafile.yml')
@@ -29,7 +28,6 @@ PAGES = (
 
 def main() -> None:
     """Replace the tables of the pages and the models of the metafiles."""
-    PICTURE.write_text(method_picture())
     for page in PAGES:
         path = ROOT / page
         path.write_text(render(path.read_text()))

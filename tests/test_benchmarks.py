@@ -154,19 +154,6 @@ def test_comparison_says_which_order_is_shown(render, tmp_path, monkeypatch):
     assert (tmp_path / 'docs/images/x.png').stat().st_size > 5000
 
 
-def test_old_times_of_detection_say_what_is_wrong(render):
-    """Steps with one batch, whose targets local learning assigned once."""
-    from rendering.common import targets_note
-
-    row = dict(config='configs/fba/retinanet.py', step_time_ratio=1.5)
-    old = dict(date='2026-11-28', rows=[row])
-    assert 'too low' in targets_note(old)
-    other = dict(row, config='configs/fba/yolov1.py')
-    rest = dict(date='2026-11-29'), dict(rows=[other])
-    rest += (dict(rows=[dict(row, step_time_ratio=None)]),)
-    assert not any(targets_note(dict(old, **change)) for change in rest)
-
-
 def test_similarity_is_averaged_over_stages(render, tmp_path, monkeypatch):
     units = ['stem', 'layer1.0', 'layer1.1']
     networks = [

@@ -65,21 +65,6 @@ def seeds_note(result: Dict[str, Any]) -> str:
     return f'{text} {ORDER_NOTE}'
 
 
-def targets_note(result: Dict[str, Any]) -> str:
-    """What is wrong in step times of detection from before 2026-11-29."""
-    rows = result['rows']
-    configs = [result.get('config'), *(row.get('config') for row in rows)]
-    timed = any(row['step_time_ratio'] for row in rows)
-    old = timed and result['date'] < '2026-11-29'
-    if not old or 'retinanet' not in str(configs):
-        return ''
-    return (
-        'Times of arms with K > 1 are too low: each step had the same batch, '
-        'whose targets they did not assign again, as they do in training and '
-        'as BP did. Their peaks lack what assigning takes for a moment.\n'
-    )
-
-
 def origin(result: Dict[str, Any]) -> str:
     """Machine, command and date of a result."""
     note = f' {result["note"]}' if result.get('note') else ''

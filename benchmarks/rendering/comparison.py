@@ -16,7 +16,6 @@ from .common import (
     made_of,
     origin,
     seeds_note,
-    targets_note,
 )
 
 Row = Dict[str, Any]
@@ -41,8 +40,7 @@ def comparison_table(name: str, _: Optional[List[str]]) -> str:
     note = f'{seeds_note(result)} Rest: what a step adds to weights, '
     note += 'optimizer state and batch. Memory is counted with the kernels '
     note += f'of a {kernels}.{_times(rows)}{_trainings(result)}'
-    source = targets_note(result) + origin(result)
-    return '\n'.join([table, '', note, source])
+    return '\n'.join([table, '', note, origin(result)])
 
 
 def arm_cells(row: Row, result: Dict[str, Any]) -> Dict[str, str]:

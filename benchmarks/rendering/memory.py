@@ -6,7 +6,7 @@ from typing import List, Optional
 
 from mmfba.analysis.plots import plot_pareto
 
-from .common import RESULTS, ROOT, origin, targets_note
+from .common import RESULTS, ROOT, origin
 
 
 def memory_table(name: str, arms: Optional[List[str]]) -> str:
@@ -36,7 +36,7 @@ def memory_table(name: str, arms: Optional[List[str]]) -> str:
         ]
         rows.append(cells)
     rows = [f'| {" | ".join(cells)} |' for cells in rows]
-    return '\n'.join([*rows, '', targets_note(result) + origin(result)])
+    return '\n'.join([*rows, '', origin(result)])
 
 
 def pareto_plot(name: str, arms: Optional[List[str]]) -> str:
