@@ -46,10 +46,11 @@ def against(row: Dict[str, Any], other: Dict[str, Any], metric: str) -> str:
     return f'{mean} [{low}, {high}]{words.get(order(row, other), "")}'
 
 
-def made_of(row: Dict[str, Any]) -> List[str]:
+def made_of(row: Dict[str, Any]) -> Dict[str, str]:
     """What a row's auxiliary networks have: SLM, entries of the bank that are
     read and in how many modules, head."""
-    return [row.get(key, '-') for key in ('slm', 'bank', 'head')]
+    columns = dict(SLM='slm', bank='bank', head='head')
+    return {name: row.get(key, '-') for name, key in columns.items()}
 
 
 def seeds_note(result: Dict[str, Any]) -> str:
@@ -63,6 +64,13 @@ def seeds_note(result: Dict[str, Any]) -> str:
         done = ' to '.join(map(str, sorted({min(run), max(run)})))
         text = f'Not complete: {done} of {seeds} seeds.'
     return f'{text} {ORDER_NOTE}'
+
+
+def markdown(rows: List[Dict[str, str]]) -> str:
+    """A table of rows that have the same columns."""
+    lines = [[*rows[0]], ['---'] * len(rows[0])]
+    lines += [[*row.values()] for row in rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
 
 
 def origin(result: Dict[str, Any]) -> str:

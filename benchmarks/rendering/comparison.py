@@ -14,6 +14,7 @@ from .common import (
     accuracy,
     against,
     made_of,
+    markdown,
     origin,
     seeds_note,
 )
@@ -50,7 +51,7 @@ def arm_cells(row: Row, result: Dict[str, Any]) -> Dict[str, str]:
     cells = {'arm': row['arm'], 'K': f'{row["num_modules"]}'}
     if any(1 < r['num_modules'] < FEW for r in rows):
         cells['cuts after'] = _cuts(row)
-    cells.update(zip(('SLM', 'bank', 'head'), made_of(row)))
+    cells.update(made_of(row))
     cells[metric] = accuracy(row, metric)
     cells['vs BP'] = against(row, bp, metric)
     if fba:
@@ -61,13 +62,6 @@ def arm_cells(row: Row, result: Dict[str, Any]) -> Dict[str, str]:
             ratio = row.get(key)
             cells[words] = 'not run' if ratio is None else f'{ratio:.2f}'
     return cells
-
-
-def markdown(rows: List[Dict[str, str]]) -> str:
-    """A table of rows that have the same columns."""
-    lines = [[*rows[0]], ['---'] * len(rows[0])]
-    lines += [[*row.values()] for row in rows]
-    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
 
 
 def _times(rows: List[Row]) -> str:

@@ -6,37 +6,34 @@ from typing import List, Optional
 
 from mmfba.analysis.plots import plot_pareto
 
-from .common import RESULTS, ROOT, origin
+from .common import RESULTS, ROOT, markdown, origin
 
 
 def memory_table(name: str, arms: Optional[List[str]]) -> str:
     """Arms of one run of tools/analysis_tools/benchmark_memory.py."""
     result = json.loads((RESULTS / f'memory/{name}.json').read_text())
     counted = any('operators' in row for row in result['rows'])
-    names = ['arm', 'K', 'peak, GiB', 'peak / BP', 'FLOPs / BP']
-    names += ['operators', 'syncs'] * counted + ['time / BP', 'cuts after']
-    rows = [names, ['---'] * len(names)]
+    rows = []
     for row in result['rows']:
         if arms and row['arm'] not in arms:
             continue
         time = row['step_time_ratio']
         ghost = '' if row['exact_bn'] else ' (ghost BN)'
-        cells = [
-            f'{row["arm"]}{ghost}',
-            f'{row["num_modules"]}',
-            f'{row["peak_bytes"] / 2**30:.2f}',
-            f'{row["peak_ratio"]:.2f}',
-            f'{row["flops_ratio"]:.2f}',
-        ]
+        cells = {
+            'arm': f'{row["arm"]}{ghost}',
+            'K': f'{row["num_modules"]}',
+            'peak, GiB': f'{row["peak_bytes"] / 2**30:.2f}',
+            'peak / BP': f'{row["peak_ratio"]:.2f}',
+            'FLOPs / BP': f'{row["flops_ratio"]:.2f}',
+        }
         if counted:
-            cells += [f'{row["operators"]:,}', f'{row["syncs"]}']
-        cells += [
-            'not run' if time is None else f'{time:.2f}',
-            ', '.join(row['cuts']) if row['num_modules'] < 9 else '...',
-        ]
+            cells['operators'] = f'{row["operators"]:,}'
+            cells['syncs'] = f'{row["syncs"]}'
+        cells['time / BP'] = 'not run' if time is None else f'{time:.2f}'
+        few = row['num_modules'] < 9
+        cells['cuts after'] = ', '.join(row['cuts']) if few else '...'
         rows.append(cells)
-    rows = [f'| {" | ".join(cells)} |' for cells in rows]
-    return '\n'.join([*rows, '', origin(result)])
+    return '\n'.join([markdown(rows), '', origin(result)])
 
 
 def pareto_plot(name: str, arms: Optional[List[str]]) -> str:

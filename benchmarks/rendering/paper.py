@@ -16,10 +16,15 @@ from .common import (
     ROOT,
     accuracy,
     made_of,
+    markdown,
     plain_rows,
 )
 
-RATIOS = ('peak_ratio', 'flops_ratio', 'operators_ratio')
+RATIOS = {
+    'peak / BP': 'peak_ratio',
+    'FLOPs / BP': 'flops_ratio',
+    'operators / BP': 'operators_ratio',
+}
 
 
 def paper_table(number: str, folders: Optional[List[str]]) -> str:
@@ -34,12 +39,7 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
     key = int(number) if number.isdigit() else number
     chosen = tables.values() if key == 'all' else [tables[key]]
     files, trained = measured_costs(), measured_accuracy()
-    rows = [
-        '| row | config | SLM | bank | head | paper | measured | paper, '
-        'memory | peak, GiB | peak / BP | FLOPs / BP | operators / BP |',
-        f'|{" --- |" * 12}',
-    ]
-    plain = None
+    rows, plain = [], None
     for row in itertools.chain(*chosen):
         for config in row['configs']:
             folder, stem = config.split('/')
@@ -48,42 +48,37 @@ def paper_table(number: str, folders: Optional[List[str]]) -> str:
                 plain = config
             if folders and folder not in folders:
                 continue
-            cells = [
-                row['row'],
-                f'[{stem}](../{config}.py)',
-                *_made_of(files, config),
-                row.get('figure', '-'),
-                trained.get(config, 'not run'),
-                row.get('memory', '-'),
-                *costs(files, config, plain),
-            ]
-            rows.append(f'| {" | ".join(cells)} |')
-    return '\n'.join(rows)
+            cells = {
+                'row': row['row'],
+                'config': f'[{stem}](../{config}.py)',
+                **made_of(next((f[config] for f in files if config in f), {})),
+                'paper': row.get('figure', '-'),
+                'measured': trained.get(config, 'not run'),
+                'paper, memory': row.get('memory', '-'),
+                **costs(files, config, plain),
+            }
+            rows.append(cells)
+    return markdown(rows)
 
 
 def costs(
     files: List[Dict[str, Any]], config: str, plain: Optional[str]
-) -> List[str]:
+) -> Dict[str, str]:
     """Peak of a config, and peak, FLOPs and operators as multiples of plain
     training's, of a comparison that has both."""
     for found in files:
         if config in found and plain in found:
             row, base = found[config], found[plain]
-            return [
-                f'{row["peak_bytes"] / 2**30:.2f}',
-                *(_ratio(row, base, key) for key in RATIOS),
-            ]
-    return ['not run'] * (1 + len(RATIOS))
+            return {
+                'peak, GiB': f'{row["peak_bytes"] / 2**30:.2f}',
+                **{n: _ratio(row, base, key) for n, key in RATIOS.items()},
+            }
+    return dict.fromkeys(['peak, GiB', *RATIOS], 'not run')
 
 
 def _ratio(row: Dict[str, Any], base: Dict[str, Any], key: str) -> str:
     both = row.get(key), base.get(key)
     return f'{both[0] / both[1]:.2f}' if all(both) else 'not run'
-
-
-def _made_of(files: List[Dict[str, Any]], config: str) -> List[str]:
-    found = (rows[config] for rows in files if config in rows)
-    return made_of(next(found, {}))
 
 
 def measured_costs() -> List[Dict[str, Any]]:

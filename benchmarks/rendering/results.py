@@ -9,6 +9,7 @@ from .common import (
     accuracy,
     against,
     made_of,
+    markdown,
     origin,
     plain_rows,
     seeds_note,
@@ -28,7 +29,6 @@ SUMMARY = {
 """The comparison of each task."""
 ARMS = ('BP', 'SLM only', 'local FPN')
 """Those that are shown: BP, what is recommended, and any config of FBA."""
-RATIOS = ('peak_ratio', 'flops_ratio')
 MORE = (
     'Commands, machines and all other arms: '
     '[methods compared](docs/understanding.md), [side by side]'
@@ -63,9 +63,7 @@ def demo_table(*_) -> str:
 
 def results_table(*_) -> str:
     """BP, FBA and what is recommended in each task, over seeds."""
-    names = ['network, data', 'trained by', 'K', 'SLM', 'bank', 'head']
-    names += ['accuracy', 'vs BP', 'peak / BP', 'FLOPs / BP']
-    rows, notes, lower = [names, ['---'] * len(names)], set(), []
+    rows, notes, lower = [], set(), []
     for title, name in SUMMARY.items():
         path = RESULTS / f'comparisons/{name}.json'
         if not path.exists():
@@ -78,24 +76,23 @@ def results_table(*_) -> str:
         measure, _, unit = METRICS[metric]
         lower += [row['mean'] < bp['mean'] for row in shown[1:]]
         for row in shown:
-            rows.append(
-                [
-                    title,
-                    row['arm'].partition(' (')[0],
-                    f'{row["num_modules"]}',
-                    *made_of(row),
-                    f'{measure} {accuracy(row, metric)}{unit}',
-                    against(row, bp, metric),
-                    *(f'{row[key]:.2f}' for key in RATIOS),
-                ]
-            )
+            cells = {
+                'network, data': title,
+                'trained by': row['arm'].partition(' (')[0],
+                'K': f'{row["num_modules"]}',
+                **made_of(row),
+                'accuracy': f'{measure} {accuracy(row, metric)}{unit}',
+                'vs BP': against(row, bp, metric),
+                'peak / BP': f'{row["peak_ratio"]:.2f}',
+                'FLOPs / BP': f'{row["flops_ratio"]:.2f}',
+            }
+            rows.append(cells)
         notes.add(seeds_note(dict(result, rows=shown)))
-    table = [f'| {" | ".join(cells)} |' for cells in rows]
     means = (
         f'{sum(lower)} of the {len(lower)} rows of local learning have a '
         'lower mean than BP.'
     )
-    return '\n'.join([*table, '', *sorted(notes), means, MORE])
+    return '\n'.join([markdown(rows), '', *sorted(notes), means, MORE])
 
 
 def _is_shown(row: dict, result: dict) -> bool:

@@ -4,9 +4,10 @@
 import json
 from typing import Any, Dict, List, Optional
 
-from .common import RESULTS, origin
+from .common import RESULTS, markdown, origin
 
 COLUMNS = {
+    'wrapper': lambda row: _label(row),
     'parameters, M': lambda row: f'{row["parameters"] / 1e6:.1f}',
     'weights at most': lambda row: _megabytes(row['weights']),
     'between steps': lambda row: _megabytes(row['between_steps']),
@@ -21,13 +22,9 @@ COLUMNS = {
 def sharding_table(name: str, _: Optional[List[str]]) -> str:
     """What each process holds and sends."""
     result = json.loads((RESULTS / f'distributed/{name}.json').read_text())
-    rows = [
-        f'| wrapper | {" | ".join(COLUMNS)} |',
-        f'| --- |{" --- |" * len(COLUMNS)}',
-    ]
-    for row in result['rows']:
-        cells = ' | '.join(column(row) for column in COLUMNS.values())
-        rows.append(f'| {_label(row)} | {cells} |')
+    table = markdown(
+        [{key: f(row) for key, f in COLUMNS.items()} for row in result['rows']]
+    )
     note = (
         f'`{result["config"]}`, AdamW, {result["images"]} image in each of '
         f'{result["processes"]} processes, in MB of 10^6 bytes. Weights at '
@@ -36,7 +33,7 @@ def sharding_table(name: str, _: Optional[List[str]]) -> str:
         'DDP. Peak: all tensors of a step. Gathered, scattered and reduced: '
         'times each parameter. Sent: by each process, over a ring.'
     )
-    return '\n'.join([*rows, '', note, '', origin(result)])
+    return '\n'.join([table, '', note, '', origin(result)])
 
 
 def _label(row: Dict[str, Any]) -> str:

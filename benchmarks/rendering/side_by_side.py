@@ -3,8 +3,8 @@
 
 import json
 
-from .common import RESULTS, seeds_note
-from .comparison import arm_cells, markdown
+from .common import RESULTS, markdown, seeds_note
+from .comparison import arm_cells
 
 TASKS = {
     'classification: ResNet-32, Fashion-MNIST': (

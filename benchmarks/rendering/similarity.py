@@ -7,7 +7,7 @@ from typing import Dict, Iterable, List, Optional
 
 from mmfba.analysis.similarity_plot import plot_similarity, same_unit
 
-from .common import RESULTS, ROOT, origin
+from .common import RESULTS, ROOT, markdown, origin
 
 
 def similarity_table(name: str, _: Optional[List[str]]) -> str:
@@ -27,22 +27,19 @@ def similarity_table(name: str, _: Optional[List[str]]) -> str:
     stages: Dict[str, List[str]] = {}
     for unit in reference['units']:
         stages.setdefault(unit.split('.')[0], []).append(unit)
-    rows = [
-        f'| units | {" | ".join(title for title, _ in columns)} |',
-        f'| --- |{" --- |" * len(columns)}',
-    ]
+    rows = []
     for stage, units in stages.items():
-        cells = [
-            mean_text(values[unit] for unit in units) for _, values in columns
-        ]
-        rows.append(f'| {stage} | {" | ".join(cells)} |')
+        row = dict(units=stage)
+        for title, values in columns:
+            row[title] = mean_text(values[unit] for unit in units)
+        rows.append(row)
     note = (
         f'Means over the units of each stage. CKA: with the same unit of '
         f'{reference["name"]}; probe: accuracy of a linear classifier in '
         f'percent. {result["num_images"]} test images.'
     )
     picture = f'![CKA of all units, and linear probes by depth]({image})'
-    return '\n'.join([*rows, '', picture, '', note, origin(result)])
+    return '\n'.join([markdown(rows), '', picture, '', note, origin(result)])
 
 
 def mean_text(values: Iterable[Optional[float]]) -> str:
