@@ -4,16 +4,15 @@
 Usage: python benchmarks/operators.py [OUT.json]
 """
 
-import json
 import sys
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from mmengine.config import Config
 from mmengine.hub import get_config
 
 from mmfba.analysis.benchmark import ArmRun
-from mmfba.analysis.environment import describe_environment
+from mmfba.analysis.environment import write_result
 from mmfba.analysis.operators import OperatorCount
 from mmfba.local_config import localise
 
@@ -54,14 +53,7 @@ def main() -> None:
             row['copies'] = operators(path, 'local', head)
         print(row, flush=True)
         rows.append(row)
-    result: Dict[str, Any] = dict(
-        **describe_environment('cpu'),
-        command='python benchmarks/operators.py',
-        batch=BATCH,
-        sides=SIDES,
-        rows=rows,
-    )
-    out.write_text(json.dumps(result, indent=2) + '\n')
+    write_result(out, 'cpu', indent=2, batch=BATCH, sides=SIDES, rows=rows)
 
 
 def operators(

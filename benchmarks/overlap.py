@@ -6,7 +6,6 @@ rate. All arms take their steps in turn.
 """
 
 import argparse
-import json
 import os
 import shlex
 import subprocess
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     import torch.distributed as dist
     from overlap_arms import ARMS, CONFIG, Arm, overlap_config
 
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
 
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=args.rank, world_size=2)
@@ -85,9 +84,10 @@ def run(args: argparse.Namespace) -> None:
         row['step_time_ratio'] = row['step_seconds'] / reference
     if args.rank == 0:
         command = [x for x in sys.argv if x not in ('--rank', '0')]
-        result = dict(
+        write_result(
+            args.out,
+            'cpu',
             command=f'OMP_NUM_THREADS=1 python {shlex.join(command)}',
-            **describe_environment('cpu'),
             config=CONFIG,
             num_modules=4,
             rate=args.rate,
@@ -97,8 +97,6 @@ def run(args: argparse.Namespace) -> None:
             note=args.note,
             rows=rows,
         )
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(result, indent=1) + '\n')
     dist.barrier()
     os._exit(0)  # without destructors, which can wait for each other
 

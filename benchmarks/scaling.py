@@ -5,7 +5,6 @@ counted on the meta device, the rest is the model that docs/scaling.md tells.
     python benchmarks/scaling.py
 """
 
-import json
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mmfba
 from mmfba.analysis.benchmark import ArmRun
-from mmfba.analysis.environment import describe_environment
+from mmfba.analysis.environment import write_result
 from mmfba.analysis.unit_costs import measure_units
 
 NETWORKS = {
@@ -94,6 +93,7 @@ def main() -> None:
     """Count, predict and write ``results/scaling.json``."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=OUT)
+    args = parser.parse_args()
     networks = {}
     for name, network in NETWORKS.items():
         modules = count_modules(*network)
@@ -104,9 +104,9 @@ def main() -> None:
             modules=[asdict(module) for module in modules],
             rows=step_times(modules),
         )
-    result = dict(
-        describe_environment('meta'),
-        command='python benchmarks/scaling.py',
+    write_result(
+        args.out,
+        'meta',
         flops_per_second=FLOPS,
         latency_s=LATENCY,
         gpus_per_node=NODE,
@@ -114,8 +114,6 @@ def main() -> None:
         bucket_bytes=BUCKET,
         networks=networks,
     )
-    out = parser.parse_args().out
-    out.write_text(json.dumps(result, indent=1) + '\n')
 
 
 if __name__ == '__main__':

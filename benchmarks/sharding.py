@@ -4,7 +4,6 @@
 Usage: python benchmarks/sharding.py [OUT.json]
 """
 
-import json
 import logging
 import sys
 from collections import Counter
@@ -23,7 +22,7 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.distributed.fsdp import fully_shard
 from torch.utils._pytree import tree_map_only
 
-from mmfba.analysis.environment import describe_environment
+from mmfba.analysis.environment import write_result
 from mmfba.analysis.synthetic import make_batch
 from mmfba.engine.model_wrappers import (
     LocalDistributedDataParallel,
@@ -74,16 +73,15 @@ def _measure_all(rank: int, out: str) -> None:
     )
     rows = [_measure(name, num_modules) for name, num_modules in ARMS]
     if rank == 0:
-        result = dict(
-            describe_environment('cpu'),
-            command='python benchmarks/sharding.py',
+        write_result(
+            out,
+            'cpu',
+            indent=2,
             config=CONFIG,
             processes=PROCESSES,
             images=1,
             rows=rows,
         )
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        Path(out).write_text(json.dumps(result, indent=2) + '\n')
     dist.barrier()
     dist.destroy_process_group()
 

@@ -8,7 +8,6 @@ detections.png. A run that was broken off continues where it was.
 """
 
 import argparse
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -52,7 +51,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     from mmfba.analysis.detections import plot_detections
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
     from mmfba.analysis.plots import plot_timelines
     from mmfba.analysis.side_by_side import train_side_by_side
     from mmfba.analysis.train_and_test import run_script
@@ -68,14 +67,9 @@ def main() -> None:
     runs = train_side_by_side(ARMS, work_dir, args.cfg_options)
     profiles = profile_arms()
     rows = [make_row(a, runs[a], profiles[a], profiles['BP']) for a in ARMS]
-    results = dict(
-        command='make demo',
-        **describe_environment(),
-        note=args.note,
-        rows=rows,
-    )
+    found = dict(command='make demo', note=args.note, rows=rows)
     for path in filter(None, [work_dir / 'results.json', args.out]):
-        Path(path).write_text(json.dumps(results, indent=1) + '\n')
+        write_result(path, **found)
     plot_timelines(
         profiles,
         work_dir / 'memory.png',

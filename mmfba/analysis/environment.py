@@ -1,8 +1,12 @@
 # Copyright (c) mmfba authors.
+import json
 import os
 import platform
+import shlex
+import sys
 from datetime import date
-from typing import Any, Dict, Optional
+from pathlib import Path
+from typing import Any, Dict, Optional, Union
 
 import torch
 
@@ -23,3 +27,20 @@ def describe_environment(device: Optional[str] = None) -> Dict[str, Any]:
         torch=torch.__version__,
         mmfba=__version__,
     )
+
+
+def write_result(
+    path: Union[str, Path],
+    device: Optional[str] = None,
+    indent: Optional[int] = 1,
+    **found: Any,
+) -> None:
+    """Write a JSON file: where and when something was measured, by which
+    command, and what was found."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    result = describe_environment(device)
+    result['command'] = shlex.join(['python', *sys.argv])
+    part = path.with_suffix('.part')
+    part.write_text(json.dumps({**result, **found}, indent=indent) + '\n')
+    part.replace(path)

@@ -2,10 +2,7 @@
 """Compare memory, FLOPs and time of ways to train one network."""
 
 import argparse
-import json
 import logging
-import shlex
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -43,7 +40,7 @@ def main() -> None:
     parser.add_argument('--note', help='a remark to keep with the results')
     args = parser.parse_args()
     from mmfba.analysis.benchmark import benchmark
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
     from mmfba.analysis.plots import plot_pareto, plot_timelines
     from mmfba.engine.user_errors import one_line_errors
 
@@ -53,19 +50,16 @@ def main() -> None:
         rows, profiles = benchmark(
             cfg, args.arms, args.batch, args.shape, args.device, args.steps
         )
-    command = shlex.join(['python', *sys.argv])
     if args.out:
-        results = dict(
-            describe_environment(args.device),
-            command=command,
+        write_result(
+            args.out,
+            args.device,
             note=args.note,
             config=args.config,
             shape=args.shape,
             batch=args.batch,
             rows=rows,
         )
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results, indent=1) + '\n')
     if args.plot:
         title = f'{Path(args.config).stem}, {args.batch} images'
         if args.device != 'cuda':  # its allocator keeps no history

@@ -10,8 +10,6 @@ its JSON file; after a change of the engine begin with another.
 import argparse
 import json
 import logging
-import shlex
-import sys
 import warnings
 from pathlib import Path
 
@@ -30,7 +28,7 @@ def main() -> None:
 
     from rich.progress import track
 
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
     from mmfba.analysis.stock_configs import (
         NUM_MODULES,
         check_networks,
@@ -42,12 +40,9 @@ def main() -> None:
     known = []
     if args.out.exists():
         known = json.loads(args.out.read_text())['networks']
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     found = read_networks(args.library)
     networks, rows = found.pop('networks'), []
     result = dict(
-        describe_environment('meta'),
-        command=shlex.join(['python', *sys.argv]),
         library=f'{args.library} {version(args.library)}',
         num_modules=NUM_MODULES,
         **found,
@@ -59,7 +54,7 @@ def main() -> None:
             done = {row['key'] for row in rows}
             later = [row for row in known if row['key'] not in done]
             result['networks'] = rows + later * (len(rows) < len(networks))
-            args.out.write_text(json.dumps(result, indent=1) + '\n')
+            write_result(args.out, 'meta', **result)
     for row in rows:
         if 'reason' in row:
             print(f'{row["configs"][0]} ({row["type"]}): {row["reason"]}')

@@ -2,10 +2,7 @@
 """Compare the features of trained networks: linear CKA and linear probes."""
 
 import argparse
-import json
 import logging
-import shlex
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -40,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     if len(args.network) < 2:
         parser.error('--network is needed twice at least')
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
     from mmfba.analysis.similarity import compare_networks
     from mmfba.analysis.similarity_plot import plot_similarity
     from mmfba.analysis.unit_features import load_batches, load_network
@@ -59,14 +56,7 @@ def main() -> None:
         batches = track(load_batches(configs[0], args.batches), 'batches')
         found = compare_networks(models, batches)
     if args.out:
-        results = dict(
-            describe_environment(),
-            command=shlex.join(['python', *sys.argv]),
-            note=args.note,
-            **found,
-        )
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results) + '\n')
+        write_result(args.out, indent=None, note=args.note, **found)
     if args.plot:
         plot_similarity(found['networks'], str(args.plot))
     show(found['networks'])

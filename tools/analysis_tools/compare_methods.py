@@ -11,8 +11,6 @@ runs are kept.
 import argparse
 import json
 import logging
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
@@ -129,21 +127,17 @@ def _write(
     comparison: 'Comparison',
     rows: List[Dict[str, Any]],
 ) -> None:
-    from mmfba.analysis.environment import describe_environment
+    from mmfba.analysis.environment import write_result
 
-    results = dict(
-        describe_environment(None if args.train else args.device),
-        command=shlex.join(['python', *sys.argv]),
+    write_result(
+        args.out,
+        None if args.train else args.device,
         note=args.note,
         metric=comparison.metric,
         seeds=comparison.seeds,
         shape=comparison.shape,
         rows=rows,
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    part = args.out.with_suffix('.part')
-    part.write_text(json.dumps(results, indent=1) + '\n')
-    part.replace(args.out)
 
 
 def show(rows: List[Dict[str, Any]], metric: str) -> None:
