@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 if TYPE_CHECKING:  # --help lists the tokens, and needs no torch for that
     from mmengine.config import Config
 
+from mmfba.local_config import LOCALISABLE, is_local
 from mmfba.type_name import type_name
 
 TUNED = 'balanced+chunk+checkpoint'
@@ -98,19 +99,10 @@ def check_local(cfg: 'Config') -> None:
     Raises:
         ValueError: It names the model.
     """
-    from mmengine.registry import MODELS
-
-    from mmfba.models.local_model import LocalModel
-
-    kind = cfg.model.get('type')
-    scope = cfg.get('default_scope', 'mmengine')
-    with MODELS.switch_scope_and_registry(scope) as registry:
-        built = registry.get(kind) if isinstance(kind, str) else kind
-    if isinstance(built, type) and not issubclass(built, LocalModel):
+    if not is_local(cfg):
+        kind = type_name(cfg.model.get('type'))
         raise ValueError(
-            f'model.type={type_name(kind)!r} does no local learning: set it '
-            'to the model that takes its place, such as '
-            "'mmfba.LocalSingleStageDetector'"
+            f'model.type={kind!r} does no local learning: {LOCALISABLE}'
         )
 
 

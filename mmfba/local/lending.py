@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 import warnings
-from contextlib import contextmanager
-from typing import Callable, Iterator, List, Optional
+from typing import Any, Callable, ContextManager, List, Optional
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,9 @@ class Borrower:
         """bool: Whether there is a backward for local losses."""
         return self._local_backward is not None
 
-    @contextmanager
     def lend_backward(
         self, backward: Callable[[Tensor], None]
-    ) -> Iterator[None]:
+    ) -> ContextManager[Any]:
         """Use ``backward`` for the local losses inside the context.
 
         The optimizer wrappers do so. In a loop of your own, without scaling,
@@ -38,35 +37,23 @@ class Borrower:
             backward (Callable): Takes a scalar loss, scales it as the last
                 loss will be and calls backward, outside autocast.
         """
-        self._local_backward = backward
-        try:
-            yield
-        finally:
-            self._local_backward = None
+        return patch.object(self, '_local_backward', backward)
 
-    @contextmanager
-    def lend_reduction(self, reduce: Reduce) -> Iterator[None]:
+    def lend_reduction(self, reduce: Reduce) -> ContextManager[Any]:
         """Average gradients over processes by ``reduce`` in the context.
 
         It is called with the trained parameters of a local module but the
         last, and of its auxiliary network, when they have their gradients, and
         returns before these are averaged.
         """
-        self._reduce = reduce
-        try:
-            yield
-        finally:
-            self._reduce = None
+        return patch.object(self, '_reduce', reduce)
 
-    @contextmanager
-    def lend_weights(self, gather: Callable[[int], None]) -> Iterator[None]:
+    def lend_weights(
+        self, gather: Callable[[int], None]
+    ) -> ContextManager[Any]:
         """Call ``gather(index)`` before a local module runs in the context,
         where its weights are not there all the time."""
-        self._gather = gather
-        try:
-            yield
-        finally:
-            self._gather = None
+        return patch.object(self, '_gather', gather)
 
     def _propagate(self, loss: Tensor) -> None:
         """The lent backward, where the loss has a graph."""

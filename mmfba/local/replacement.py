@@ -1,6 +1,7 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Dict, Iterator, Sequence
+from unittest.mock import patch
 
 from torch import nn
 
@@ -11,16 +12,10 @@ def replaced(forwards: Dict[nn.Module, Callable[..., Any]]) -> Iterator[None]:
 
     Hooks of the modules run as ever, and their state dict stays as it is.
     """
-    before = {m: vars(m).get('forward') for m in forwards}
-    try:
+    with ExitStack() as stack:
         for module, forward in forwards.items():
-            module.forward = forward
+            stack.enter_context(patch.object(module, 'forward', forward))
         yield
-    finally:
-        for module, forward in before.items():
-            del module.forward
-            if forward is not None:
-                module.forward = forward
 
 
 def as_one(

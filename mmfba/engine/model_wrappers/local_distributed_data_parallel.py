@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, ContextManager, Dict, List, Optional
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -69,16 +69,10 @@ class LocalDistributedDataParallel(nn.Module):
             for tensor in [*module.parameters(), *module.buffers()]:
                 dist.broadcast(tensor, src=0)
 
-    @contextmanager
-    def no_sync(self) -> Iterator[None]:
+    def no_sync(self) -> ContextManager[Any]:
         """Gradients of forwards in this context stay on their process, until
         they are averaged together with those of the next forward outside."""
-        before = self.require_backward_grad_sync
-        self.require_backward_grad_sync = False
-        try:
-            yield
-        finally:
-            self.require_backward_grad_sync = before
+        return patch.object(self, 'require_backward_grad_sync', False)
 
     def forward(self, *args, **kwargs) -> Any:
         """Forward of the model, local backwards included; a backward from
