@@ -14,17 +14,16 @@ import time
 from pathlib import Path
 
 RESULT = 'benchmarks/results/distributed/overlap.json'
+RATE = '300mbit'  # of the link
+SHAPE = (128, 128)  # of an image
+BATCH = 1  # of a process
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rate', default='300mbit', help='of the link')
-    parser.add_argument('--size', type=int, default=128, help='of an image')
-    parser.add_argument('--batch', type=int, default=1, help='of a process')
     parser.add_argument('--steps', type=int, default=10, help='of each arm')
     parser.add_argument('--out', type=Path, default=RESULT, help='JSON file')
-    parser.add_argument('--note', help='what the table should say')
     parser.add_argument('--rank', type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -37,7 +36,7 @@ def main() -> None:
         return
     from two_machines import ADDRESSES, two_machines
 
-    with two_machines(args.rate) as machines:
+    with two_machines(RATE) as machines:
         processes = [
             subprocess.Popen(
                 [*machine.split(), sys.executable, *sys.argv]
@@ -67,8 +66,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     dist.init_process_group('gloo', rank=args.rank, world_size=2)
     cfg = overlap_config()
-    shape = (args.size, args.size)
-    arms = [Arm(name, cfg, args.batch, shape) for name in ARMS]
+    arms = [Arm(name, cfg, BATCH, SHAPE) for name in ARMS]
     for step in range(args.steps + 1):
         for arm in arms:
             dist.barrier()
@@ -90,11 +88,10 @@ def run(args: argparse.Namespace) -> None:
             command=f'OMP_NUM_THREADS=1 python {shlex.join(command)}',
             config=CONFIG,
             num_modules=4,
-            rate=args.rate,
-            shape=shape,
-            batch=args.batch,
+            rate=RATE,
+            shape=SHAPE,
+            batch=BATCH,
             steps=args.steps,
-            note=args.note,
             rows=rows,
         )
     dist.barrier()

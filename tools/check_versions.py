@@ -56,9 +56,6 @@ def main(argv=None) -> None:
         '--env', type=Path, help='use this environment as it is instead'
     )
     parser.add_argument('--out', type=Path, default=RESULTS, help='folder')
-    parser.add_argument(
-        '--jobs', default='auto', help='test processes, one for each core'
-    )
     args, pytest_args = parser.parse_known_args(argv)
     if args.env:
         env = args.env.absolute()
@@ -73,7 +70,7 @@ def main(argv=None) -> None:
         command=shlex.join(
             ['python', 'tools/check_versions.py', args.name, *pytest_args]
         ),
-        **run_tests(env / 'bin/python', args.jobs, pytest_args),
+        **run_tests(env / 'bin/python', pytest_args),
     )
     args.out.mkdir(parents=True, exist_ok=True)
     out = args.out / f'{args.name}.json'
@@ -131,9 +128,7 @@ def describe(python: Path) -> Dict[str, Any]:
     )
 
 
-def run_tests(
-    python: Path, jobs: str, pytest_args: List[str]
-) -> Dict[str, Any]:
+def run_tests(python: Path, pytest_args: List[str]) -> Dict[str, Any]:
     """Run pytest and count.
 
     Returns:
@@ -145,7 +140,7 @@ def run_tests(
     report.parent.mkdir(exist_ok=True)
     subprocess.run(
         [python, '-m', 'pytest', f'--junitxml={report}', '-m', 'not slow']
-        + ['-n', jobs, *pytest_args],
+        + ['-n', 'auto', *pytest_args],
         cwd=ROOT,
         env=dict(os.environ, OMP_NUM_THREADS='1'),
     )

@@ -2,7 +2,6 @@
 """Features of trained networks, unit by unit."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Optional
 
 import torch
@@ -31,13 +30,11 @@ def load_network(cfg: Config, checkpoint: str) -> nn.Module:
     return model.eval()
 
 
-def load_batches(
-    cfg: Config, max_batches: Optional[int] = None
-) -> Iterator[Any]:
+def load_batches(cfg: Config) -> Iterator[Any]:
     """Batches of the test set, but for a last one with fewer images."""
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
-    for data in islice(loader, max_batches):
+    for data in loader:
         if len(data['inputs']) == cfg.test_dataloader.batch_size:
             yield data
 

@@ -28,7 +28,6 @@ def main() -> None:
         metavar=('NAME', 'CONFIG', 'CHECKPOINT'),
         help='repeat it: the others are compared with the first',
     )
-    parser.add_argument('--batches', type=int, help='of the test set')
     parser.add_argument('--out', type=Path, help='write a JSON file')
     parser.add_argument('--plot', type=Path, help='write a picture (PNG)')
     parser.add_argument('--note', help='a remark to keep with the results')
@@ -53,7 +52,7 @@ def main() -> None:
             name: load_network(cfg, checkpoint)
             for cfg, (name, _, checkpoint) in zip(configs, args.network)
         }
-        batches = track(load_batches(configs[0], args.batches), 'batches')
+        batches = track(load_batches(configs[0]), 'batches')
         found = compare_networks(models, batches)
     if args.out:
         write_result(args.out, indent=None, note=args.note, **found)

@@ -17,17 +17,16 @@ from _write_once import write_once
 from scipy.ndimage import affine_transform
 
 VERSION = 3  # raise it when the same settings give other images
+SIZE = 128  # side of the images in pixels
+SEED = 0
 SIDES = (14 / 128, 90 / 128)  # side of the 8x8 cell over the canvas' side
 VISIBLE = 0.5  # alpha from which a pixel counts as stroke
 MAX_OVERLAP = 0.1  # share of a box that others may cover
 TRAIN_SHARE = 0.7  # of the digits, and of the height of the photographs
 
 
-def split_digits(seed=0):
+def split_digits():
     """Splits the digits between train and val, alike in every class.
-
-    Args:
-        seed (int): Random seed. Defaults to 0.
 
     Returns:
         dict[str, np.ndarray]: For ``train`` and ``val`` the indices into
@@ -37,34 +36,33 @@ def split_digits(seed=0):
     from sklearn.model_selection import train_test_split
 
     target = load_digits().target
-    options = dict(train_size=TRAIN_SHARE, stratify=target, random_state=seed)
+    options = dict(train_size=TRAIN_SHARE, stratify=target, random_state=SEED)
     train, val = train_test_split(np.arange(len(target)), **options)
     return dict(train=train, val=val)
 
 
-def draw_canvas(rng, photographs, size):
+def draw_canvas(rng, photographs):
     """Draws a textured canvas: photograph, gradient and noise, mixed.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         photographs (list[np.ndarray]): (H, W, 3) uint8 each.
-        size (int): Side of the canvas in pixels.
 
     Returns:
-        np.ndarray: (size, size, 3) float32 in [0, 255].
+        np.ndarray: (SIZE, SIZE, 3) float32 in [0, 255].
     """
     photo = photographs[rng.integers(len(photographs))]
     side = rng.integers(48, min(photo.shape[:2]) + 1)
     y, x = (rng.integers(length - side + 1) for length in photo.shape[:2])
     crop = photo[y : y + side, x : x + side][:, :, rng.permutation(3)]
     crop = np.rot90(crop, rng.integers(4)).astype(np.float32)
-    crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    crop = cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.3, 2.0))
     # four random corners make a gradient, a coarse grid makes clouds
     corners = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
     clouds = rng.normal(0, 25, (9, 9, 3)).astype(np.float32)
-    drawn = cv2.resize(corners, (size, size))
-    drawn += cv2.resize(clouds, (size, size), interpolation=cv2.INTER_CUBIC)
+    drawn = cv2.resize(corners, (SIZE, SIZE))
+    drawn += cv2.resize(clouds, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     share = rng.uniform(0.3, 0.9)
     canvas = share * crop + (1 - share) * drawn
     canvas += rng.normal(0, rng.uniform(0, 6), canvas.shape)
@@ -155,22 +153,20 @@ def compose_scene(rng, canvas, digits):
     return np.clip(canvas + 0.5, 0, 255).astype(np.uint8), found
 
 
-def write_split(folder, split, num, size, seed):
+def write_split(folder, split, num):
     """Writes the images and the annotation file of one split.
 
     Args:
         folder (Path): The data set's folder.
         split (str): ``train`` or ``val``.
         num (int): Number of images.
-        size (int): Side of the images in pixels.
-        seed (int): Random seed.
 
     Returns:
         int: Number of annotations written.
     """
     from sklearn.datasets import load_digits, load_sample_images
 
-    digits, indices = load_digits(), split_digits(seed)[split]
+    digits, indices = load_digits(), split_digits()[split]
     cut = int(TRAIN_SHARE * 427)  # the height of both photographs
     part = slice(cut) if split == 'train' else slice(cut, None)
     photographs = [image[part] for image in load_sample_images().images]
@@ -179,12 +175,12 @@ def write_split(folder, split, num, size, seed):
         (folder / name).mkdir(exist_ok=True)
     for i in range(num):
         # a seed of its own: more images do not change the first ones
-        rng = np.random.default_rng([seed, split == 'val', i])
-        canvas = draw_canvas(rng, photographs, size)
+        rng = np.random.default_rng([SEED, split == 'val', i])
+        canvas = draw_canvas(rng, photographs)
         scene, found = compose_scene(rng, canvas, digits.images[indices])
         name = f'{i:06d}.jpg'  # loads faster than PNG; quality 95 is default
         cv2.imwrite(f'{folder}/{split}/{name}', scene)
-        images.append(dict(id=i, file_name=name, width=size, height=size))
+        images.append(dict(id=i, file_name=name, width=SIZE, height=SIZE))
         for index, box in found:
             digit = int(indices[index])
             note = dict(id=len(annotations) + 1, image_id=i, digit_id=digit)
@@ -196,15 +192,13 @@ def write_split(folder, split, num, size, seed):
     return len(annotations)
 
 
-def make_digit_scenes(out, num_train=2000, num_val=400, size=128, seed=0):
+def make_digit_scenes(out, num_train=2000, num_val=400):
     """Writes the detection set, unless it is already there.
 
     Args:
         out (Path | str): Folder of the data set.
         num_train (int): Number of training images. Defaults to 2000.
         num_val (int): Number of validation images. Defaults to 400.
-        size (int): Side of the images in pixels. Defaults to 128.
-        seed (int): Random seed; it determines everything. Defaults to 0.
 
     Returns:
         tuple[dict, bool]: Number of digits by split, and whether the set was
@@ -214,17 +208,16 @@ def make_digit_scenes(out, num_train=2000, num_val=400, size=128, seed=0):
         ValueError: If a number is too small.
         FileExistsError: If ``out`` holds something else.
     """
-    if min(num_train, num_val) < 1 or size < 64 or seed < 0:
+    if min(num_train, num_val) < 1:
         raise ValueError(
-            'Give num_train and num_val >= 1, size >= 64 and seed >= 0; got '
-            f'{num_train}, {num_val}, {size} and {seed}.'
+            f'Give num_train and num_val >= 1; got {num_train} and {num_val}.'
         )
-    settings = dict(kind='digit_scenes', version=VERSION, size=size, seed=seed)
+    settings = dict(kind='digit_scenes', version=VERSION, size=SIZE, seed=SEED)
     settings.update(num_train=num_train, num_val=num_val)
 
     def write(folder):
         nums = dict(train=num_train, val=num_val)
-        return {s: write_split(folder, s, nums[s], size, seed) for s in nums}
+        return {s: write_split(folder, s, nums[s]) for s in nums}
 
     return write_once(out, settings, write)
 
@@ -235,8 +228,6 @@ def main():
     parser.add_argument('--out', type=Path, default='data/digit_scenes')
     parser.add_argument('--num-train', type=int, default=2000)
     parser.add_argument('--num-val', type=int, default=400)
-    parser.add_argument('--size', type=int, default=128)
-    parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     counts, written = make_digit_scenes(**vars(args))
     print(

@@ -32,6 +32,7 @@ SOURCES = {  # folder, from a package's name or the root, and photographs
 }
 # of the sources that are always there, so that numbers can be compared
 VALIDATION = ('astronaut', 'chelsea', 'coffee', 'flower')
+SCALE = 2
 TILE = 600  # pixels at most; DIV2K's sub-images have 480
 MULTIPLE = 12  # sides that the scales 2, 3 and 4 divide
 LARGE = 1200  # pixels; a longer photograph is cut down
@@ -95,37 +96,35 @@ def cut_tiles(image, longest=TILE):
         yield image.crop((x * w, y * h, x * w + w, y * h + h))
 
 
-def degrade(image, scale):
+def degrade(image):
     """Scales an image down as DIV2K does, and up again.
 
     Pillow's bicubic filter antialiases and has MATLAB's kernel, unlike
     OpenCV's.
 
     Args:
-        image (PIL.Image.Image): RGB image, sides a multiple of ``scale``.
-        scale (int): Scale.
+        image (PIL.Image.Image): RGB image, sides a multiple of ``SCALE``.
 
     Returns:
         tuple[PIL.Image.Image, float]: The small image, and the PSNR in dB
-        of the bicubic enlargement, RGB, ``scale`` pixels of border left out.
+        of the bicubic enlargement, RGB, ``SCALE`` pixels of border left out.
     """
     from skimage.metrics import peak_signal_noise_ratio  # slow to import
 
     w, h = image.size
-    small = image.resize((w // scale, h // scale), Image.Resampling.BICUBIC)
+    small = image.resize((w // SCALE, h // SCALE), Image.Resampling.BICUBIC)
     large = small.resize((w, h), Image.Resampling.BICUBIC)
-    inner = np.s_[scale:-scale, scale:-scale]
+    inner = np.s_[SCALE:-SCALE, SCALE:-SCALE]
     return small, peak_signal_noise_ratio(
         np.asarray(image)[inner], np.asarray(large)[inner]
     )
 
 
-def make_photographs(out, scale=2, sources=tuple(SOURCES)):
+def make_photographs(out, sources=tuple(SOURCES)):
     """Writes the super-resolution set, unless it is already there.
 
     Args:
         out (Path | str): Folder of the data set.
-        scale (int): Scale: 2, 3 or 4. Defaults to 2.
         sources (Sequence[str]): Names out of ``SOURCES``; those that are not
             installed are left out. Defaults to all.
 
@@ -135,19 +134,17 @@ def make_photographs(out, scale=2, sources=tuple(SOURCES)):
         the set was written now.
 
     Raises:
-        ValueError: If the scale or a source is unknown.
+        ValueError: If a source is unknown.
         FileNotFoundError: If the photographs needed are not installed.
         FileExistsError: If ``out`` holds something else.
     """
-    if scale not in (2, 3, 4):
-        raise ValueError(f'The scale must be 2, 3 or 4, got {scale}.')
     found = find_photographs(sources)
 
     def write(folder):
         train_hr = folder / 'DIV2K_train_HR_sub'
-        train_lr = folder / f'DIV2K_train_LR_bicubic/X{scale}_sub'
+        train_lr = folder / f'DIV2K_train_LR_bicubic/X{SCALE}_sub'
         valid_hr = folder / 'DIV2K_valid_HR'
-        valid_lr = folder / f'DIV2K_valid_LR_bicubic/X{scale}'
+        valid_lr = folder / f'DIV2K_valid_LR_bicubic/X{SCALE}'
         for path in (train_hr, train_lr, valid_hr, valid_lr):
             path.mkdir(parents=True)
         lines, psnrs = [], {}
@@ -156,16 +153,16 @@ def make_photographs(out, scale=2, sources=tuple(SOURCES)):
             image = Image.fromarray(np.array(Image.open(path).convert('RGB')))
             if name in VALIDATION:
                 (image,) = cut_tiles(image, None)
-                small, psnrs[name] = degrade(image, scale)
+                small, psnrs[name] = degrade(image)
                 image.save(valid_hr / f'{name}.png')
-                small.save(valid_lr / f'{name}x{scale}.png')
+                small.save(valid_lr / f'{name}x{SCALE}.png')
                 continue
             # the mean of 2x2 or 4x4 pixels has no JPEG artefacts left
             factors = (2, 4) if max(image.size) > LARGE else (1,)
             num = 0
             for factor in factors:
                 for tile in cut_tiles(image.reduce(factor)):
-                    small, psnr = degrade(tile, scale)
+                    small, psnr = degrade(tile)
                     if psnr > FLAT:
                         continue
                     num += 1
@@ -184,7 +181,7 @@ def make_photographs(out, scale=2, sources=tuple(SOURCES)):
         )
 
     settings = dict(
-        kind='photographs', version=VERSION, scale=scale, names=list(found)
+        kind='photographs', version=VERSION, scale=SCALE, names=list(found)
     )
     return write_once(out, settings, write)
 
@@ -193,7 +190,6 @@ def main():
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--out', type=Path, default='data/photographs')
-    parser.add_argument('--scale', type=int, default=2, choices=(2, 3, 4))
     parser.add_argument(
         '--sources', nargs='+', default=list(SOURCES), choices=SOURCES
     )
