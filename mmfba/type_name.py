@@ -28,3 +28,9 @@ def qualified_name(kind: Any) -> str:
         kind = f'{kind.__module__}.{kind.__name__}'
     scope, _, path = str(kind).partition('.')
     return f'{scope}.{path.rpartition(".")[2]}' if path else scope
+
+
+def definer(obj: Any, method: str) -> str:
+    """Qualified name of the class that defines a method of ``obj``."""
+    classes = type(obj).__mro__
+    return next((qualified_name(c) for c in classes if method in vars(c)), '')

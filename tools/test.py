@@ -155,13 +155,13 @@ def main(argv=None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
-    from mmfba.engine.build_runner import build_runner
     from mmfba.engine.checkpoint_files import (
         check_checkpoint,
         checkpoint_loading,
     )
     from mmfba.engine.dump_results import dump_results
     from mmfba.engine.processes import several_processes
+    from mmfba.engine.runner_class import runner_class
     from mmfba.engine.user_errors import one_line_errors
 
     with ExitStack() as processes:
@@ -171,7 +171,7 @@ def main(argv=None) -> None:
             merge_args(cfg, args)
             check_checkpoint(args.checkpoint, trust)
             processes.enter_context(several_processes(cfg))
-            runner = build_runner(cfg)
+            runner = runner_class(cfg).from_cfg(cfg)
             if args.out:
                 dump_results(runner, args.out, args.out_item)
             write_figures_once(runner)

@@ -171,9 +171,9 @@ def main(argv=None) -> None:
             Defaults to None.
     """
     args = parse_args(argv)
-    from mmfba.engine.build_runner import build_runner
     from mmfba.engine.checkpoint_files import checkpoint_loading
     from mmfba.engine.processes import several_processes
+    from mmfba.engine.runner_class import runner_class
     from mmfba.engine.unwrap import refuse_nested
     from mmfba.engine.user_errors import one_line_errors
 
@@ -186,7 +186,7 @@ def main(argv=None) -> None:
             merge_args(cfg, args)
             note = choose_checkpoint(cfg, trust)
             processes.enter_context(several_processes(cfg))
-            runner = build_runner(cfg)
+            runner = runner_class(cfg).from_cfg(cfg)
             refuse_nested(runner.model)
         if note:
             runner.logger.info(note)

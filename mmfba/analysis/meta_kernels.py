@@ -35,7 +35,10 @@ def nothing(*args: Any, **kwargs: Any) -> None:
 
 
 KERNELS = SimpleNamespace(
-    sigmoid_focal_loss_forward=nothing, sigmoid_focal_loss_backward=nothing
+    roi_align_forward=nothing,
+    roi_align_backward=nothing,
+    sigmoid_focal_loss_forward=nothing,
+    sigmoid_focal_loss_backward=nothing,
 )
 
 

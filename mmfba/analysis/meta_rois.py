@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+
+from .meta_kernels import KERNELS
 
 
 @contextmanager
@@ -22,15 +23,9 @@ def meta_rois(model: nn.Module) -> Iterator[None]:
     """Let region proposals and RoI heads of a detector run on meta."""
     from mmdet.models import BaseRoIExtractor, RPNHead
 
-    def nothing(*args: Any, **kwargs: Any) -> None:
-        """What it fills has been allocated by its caller."""
-
-    kernels = SimpleNamespace(
-        roi_align_forward=nothing, roi_align_backward=nothing
-    )
     with ExitStack() as stack:
         replace = partial(_replace, stack)
-        replace(import_module('mmcv.ops.roi_align'), 'ext_module', kernels)
+        replace(import_module('mmcv.ops.roi_align'), 'ext_module', KERNELS)
         for part in model.modules():
             if isinstance(part, RPNHead):
                 replace(part, '_bbox_post_process', _proposals)

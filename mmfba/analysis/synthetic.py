@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmfba.models.anchor_targets import why_not
 
+from .library_of import library_of
 from .meta_kernels import meta_kernels
 from .meta_rois import meta_rois
 from .meta_shapes import OnMeta
@@ -43,7 +44,7 @@ def make_batch(
         m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)
     )
     images = _random(rng, (batch_size, channels, *shape), device)
-    scope = scope_of(model)
+    scope = library_of(type(model))
     if scope == 'mmdet':
         samples = [
             _detection_sample(model, rng, shape, device)
@@ -151,12 +152,6 @@ def _shapes_of_targets(head: nn.Module, anchors: Tensor, *_, **__) -> tuple:
         anchors.new_empty(0, dtype=torch.long),
         SimpleNamespace(avg_factor=1),
     )
-
-
-def scope_of(model: nn.Module) -> str:
-    """The library that a model is of."""
-    names = {cls.__module__.split('.')[0] for cls in type(model).__mro__}
-    return next(s for s in ('mmdet', 'mmagic', 'mmpretrain') if s in names)
 
 
 def _random(

@@ -14,8 +14,8 @@ from mmfba.local_config import is_local, localise
 from mmfba.type_name import type_name
 
 from .benchmark import ArmRun
+from .library_of import library_of
 from .stretched_schedule import stretched_schedule
-from .synthetic import scope_of
 from .training_arms import LOCAL, Changes, arm_changes, focal_loss_key
 from .way import Way
 from .way_words import WORDS, way_words
@@ -104,7 +104,7 @@ class Ways:
         lean = ['lean'] if focal_loss_key(self.cfg.model) else []
         cp = ['cp'] if _can_checkpoint(run.model) else []
         parts = [] if run.trains_bn else self._parts()
-        exact = 'nearly' if scope_of(run.model) == 'mmdet' else 'yes'
+        exact = 'nearly' if library_of(type(run.model)) == 'mmdet' else 'yes'
         del run
         for tokens in filter(None, (lean, cp)):
             self._add([plain, *tokens], self.cfg, 'yes')

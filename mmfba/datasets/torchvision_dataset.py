@@ -5,6 +5,7 @@ from mmengine.dist import barrier, is_main_process
 from mmpretrain.datasets import BaseDataset
 from torchvision import datasets
 
+from mmfba.models.choices import check_choice
 from mmfba.registry import DATASETS
 
 
@@ -33,11 +34,8 @@ class TorchvisionDataset(BaseDataset):
         download: bool = True,
         **kwargs,
     ) -> None:
-        if split not in ('train', 'test'):
-            raise ValueError(
-                f'{type(self).__name__}: split={split!r}: choose from '
-                "['train', 'test']"
-            )
+        name = type(self).__name__
+        check_choice(f'{name}: split', split, ('train', 'test'))
         self.split, self.download = split, download
         super().__init__(
             ann_file='',

@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import METRICS
 from mmengine.runner import Runner
 
-from .library_of import library_of
+from mmfba.analysis.library_of import library_of
 
 
 def dump_results(runner: Runner, out: str, item: Optional[str] = None) -> None:

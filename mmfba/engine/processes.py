@@ -20,12 +20,12 @@ from torch.nn.parallel import DistributedDataParallel
 from mmfba.local_config import is_local
 from mmfba.type_name import type_name
 
-from .build_runner import runner_class
 from .ended_together import ended_together
 from .model_wrappers import (
     LocalDistributedDataParallel,
     LocalFullyShardedDataParallel,
 )
+from .runner_class import runner_class
 
 WRAPPERS = (LocalDistributedDataParallel, MMDistributedDataParallel)
 OURS = 'mmfba.LocalDistributedDataParallel'

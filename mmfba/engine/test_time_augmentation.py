@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
 
-from .library_of import library_of
+from mmfba.analysis.library_of import library_of
 
 WRAPPERS = dict(
     mmdet=dict(

@@ -23,10 +23,6 @@ class LiveStorages:
         self._change = change
         self._sizes: Dict[int, Tuple[Any, int]] = {}
 
-    def __len__(self) -> int:
-        self.collect()
-        return len(self._sizes)
-
     def __contains__(self, storage: torch.UntypedStorage) -> bool:
         return storage._cdata in self._sizes
 

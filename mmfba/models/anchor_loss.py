@@ -6,11 +6,10 @@ from typing import Any, Dict, List, Optional, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfba.type_name import type_name
+from mmfba.type_name import definer, type_name
 
 from .anchor_targets import AnchorTargets
 from .canvas import Canvas
-from .image_wise import definer
 from .normalisers import EPS
 from .sigmoid_focal_sum import sigmoid_focal_sum
 
@@ -82,9 +81,9 @@ def why_not(head: nn.Module) -> Optional[str]:
     """
     kind = type_name(type(head))
     if {definer(head, name) for name in ('forward', 'loss')} != {
-        'AnchorHead',
-        'BaseDenseHead',
-    } or definer(head, 'forward_single') != 'RetinaHead':
+        'mmdet.AnchorHead',
+        'mmdet.BaseDenseHead',
+    } or definer(head, 'forward_single') != 'mmdet.RetinaHead':
         return f'{kind} runs or computes its loss in a way of its own'
     if not all(map(_is_plain, (*head.cls_convs, *head.reg_convs))):
         return 'its convs are not those of 3x3 pixels and a ReLU alone'

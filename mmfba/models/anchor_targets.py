@@ -8,11 +8,10 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from mmfba.type_name import type_name
+from mmfba.type_name import definer, type_name
 
 from .anchor_assignment import Targets, assign, encode, padded
 from .canvas import Sizes
-from .image_wise import definer
 
 BY_ANCHOR_HEAD = (
     'get_anchors',
@@ -212,7 +211,7 @@ def why_not(head: nn.Module) -> Optional[str]:
         for name in vars(head).keys() & BY_ANCHOR_HEAD
     )
     definers = {definer(head, name) for name in BY_ANCHOR_HEAD}
-    if definers != {'AnchorHead'} or set_by_others:
+    if definers != {'mmdet.AnchorHead'} or set_by_others:
         return f'{type_name(type(head))} assigns in a way of its own'
     for key, kind in KINDS.items():
         own = type_name(type(getattr(head, key, None)))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmfba.local.losses import weigh_losses
 from mmfba.local.statistics import is_batch_norm
-from mmfba.type_name import type_name
+from mmfba.type_name import definer, type_name
 
 from .normalisers import NORMALISERS, Normaliser
 
@@ -63,7 +63,7 @@ class ImageWiseHeadLoss:
         if len(samples) == len(self.data_samples):
             return losses
         if self._normalisers is None:
-            find = NORMALISERS[definer(self.head, 'loss_by_feat')]
+            find = NORMALISERS[type_name(definer(self.head, 'loss_by_feat'))]
             with torch.no_grad():
                 self._normalisers = find(
                     self.head, features, self.data_samples
@@ -110,18 +110,20 @@ def check_image_wise_head(head: nn.Module) -> None:
     Raises:
         ValueError: It names the head and the reason.
     """
-    family = definer(head, 'loss_by_feat')
+    loss_by_feat = definer(head, 'loss_by_feat')
+    family = type_name(loss_by_feat)
     name = type_name(type(head))
     if (
         family not in NORMALISERS
-        or definer(head, 'get_targets') != family
-        or definer(head, 'loss') != 'BaseDenseHead'
+        or definer(head, 'get_targets') != loss_by_feat
+        or definer(head, 'loss') != 'mmdet.BaseDenseHead'
     ):
         _refuse(
             f'{name} computes its loss in a way of its own; known are heads '
             f'with the loss of {sorted(NORMALISERS)}'
         )
-    if samples_at_random(head):
+    sampler = getattr(head, 'sampler', None)
+    if sampler and type_name(type(sampler)) != 'PseudoSampler':
         _refuse(f'{name} samples anchors at random')
     for key in ('loss_cls', 'loss_bbox', 'loss_centerness'):
         if not hasattr(head, key):
@@ -130,12 +132,6 @@ def check_image_wise_head(head: nn.Module) -> None:
         if loss not in ELEMENT_WISE:
             _refuse(f'{key}={loss} is none of {list(ELEMENT_WISE)}')
     check_no_batch_norm(head)
-
-
-def samples_at_random(head: nn.Module) -> bool:
-    """Whether a head of mmdet trains on some of its priors only."""
-    sampler = getattr(head, 'sampler', None)
-    return sampler is not None and type_name(type(sampler)) != 'PseudoSampler'
 
 
 def check_image_wise_pixels(pixel_loss: nn.Module) -> None:
@@ -161,13 +157,6 @@ def check_no_batch_norm(part: nn.Module) -> None:
                 f'{type(part).__name__}.{name} normalises over the batch; '
                 "norm_cfg=dict(type='GN', num_groups=32) does not"
             )
-
-
-def definer(obj: Any, method: str) -> str:
-    """Name of the class that defines a method of ``obj``."""
-    return next(
-        (type_name(c) for c in type(obj).__mro__ if method in vars(c)), ''
-    )
 
 
 def _refuse(reason: str) -> None:

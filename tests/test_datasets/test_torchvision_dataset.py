@@ -158,6 +158,6 @@ def test_stl10_is_downloaded_and_unpacked(server, tmp_path, monkeypatch):
 
 
 def test_unknown_split(tmp_path):
-    message = r"SVHN: split='val': choose from \['train', 'test'\]"
+    message = r"SVHN: split='val': choose from \('train', 'test'\)"
     with pytest.raises(ValueError, match=message):
         SVHN(tmp_path, split='val')

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmfba.local.precision import no_autocast
+from mmfba.models.choices import check_choice
 from mmfba.models.local_model import LocalModel
 from mmfba.models.out_of_memory import (
     explain_out_of_memory,
@@ -42,11 +43,7 @@ class LocalBackward:
 
     def __init__(self, *args, nonfinite: str = 'stop', **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if nonfinite not in NONFINITE:
-            raise ValueError(
-                f'optim_wrapper.nonfinite={nonfinite!r}: choose from '
-                f'{NONFINITE}'
-            )
+        check_choice('optim_wrapper.nonfinite', nonfinite, NONFINITE)
         self.nonfinite = nonfinite
         shard_loaded_state(self.optimizer)
 

@@ -5,7 +5,7 @@ from typing import Callable, Optional, Tuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmfba.type_name import qualified_name
+from mmfba.type_name import definer
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,7 @@ def image_tail(
             without ``names`` and ``run`` then. Features that were trained
             beside the input would tell the last module little of the image.
     """
-    cls = next(c for c in type(net).__mro__ if 'forward' in vars(c))
-    name = qualified_name(cls)
+    name = definer(net, 'forward')
     if name == 'mmagic.EDSRNet':
         return ImageTail(
             scale,

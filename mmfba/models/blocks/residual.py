@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmfba.local.recompute import recomputed
-from mmfba.type_name import qualified_name
+from mmfba.type_name import definer
 
 BLOCKS = ('mmdet.BasicBlock', 'mmdet.Bottleneck')
 BLOCKS += ('mmpretrain.BasicBlock', 'mmpretrain.Bottleneck')
@@ -20,8 +20,7 @@ def recomputed_by_path(
     Its two paths are recomputed one after the other: what is alive in the
     backward is that of one of them. None for a block of another kind.
     """
-    cls = next(c for c in type(block).__mro__ if 'forward' in vars(c))
-    known = qualified_name(cls) in BLOCKS
+    known = definer(block, 'forward') in BLOCKS
     if known and not getattr(block, 'with_plugins', False):
         return partial(_by_path, block)
     return None

@@ -4,7 +4,7 @@ from typing import Callable, Optional
 
 from torch import nn
 
-from mmfba.type_name import qualified_name
+from mmfba.type_name import definer
 
 from .light_stage import light_stage, norm_like
 
@@ -37,8 +37,7 @@ def makes_own_blocks(network: nn.Module) -> bool:
 
 
 def _own_maker(network: nn.Module) -> Optional[StageMaker]:
-    cls = next(c for c in type(network).__mro__ if 'forward' in vars(c))
-    return MAKERS.get(qualified_name(cls))
+    return MAKERS.get(definer(network, 'forward'))
 
 
 def _resnet_stage(

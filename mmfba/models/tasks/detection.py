@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmfba.local import ImageWise
 from mmfba.local.probe import Probe
+from mmfba.type_name import definer
 
 from ..anchor_loss import why_not
 from ..anchor_targets import AnchorTargets
@@ -19,7 +20,6 @@ from ..dense_loss import dense_loss
 from ..image_wise import (
     check_image_wise_head,
     check_no_batch_norm,
-    definer,
 )
 from ..local_model import LocalModel
 from ..neck_probe import is_fpn, probe_neck
@@ -74,7 +74,7 @@ class LocalDetection(LocalModel):
         return (
             isinstance(self, SingleStageDetector)
             and bool(self.plain_configs.get('bbox_head'))
-            and definer(self.bbox_head, 'loss') == 'BaseDenseHead'
+            and definer(self.bbox_head, 'loss') == 'mmdet.BaseDenseHead'
             and accepts(type(self.bbox_head), 'feat_channels')
         )
 

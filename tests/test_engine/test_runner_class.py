@@ -8,7 +8,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from run_tool import load_tool
 
-from mmfba.engine.build_runner import build_runner
+from mmfba.engine.runner_class import runner_class
 
 
 class Built(BaseException):
@@ -61,4 +61,4 @@ def test_an_unknown_runner():
     with pytest.raises(
         ValueError, match="runner_type='CuntingRunner'.*custom"
     ):
-        build_runner(Config(dict(runner_type='CuntingRunner')))
+        runner_class(Config(dict(runner_type='CuntingRunner')))

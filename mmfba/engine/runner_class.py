@@ -1,19 +1,13 @@
 # Copyright (c) mmfba authors.
-from typing import Any
-
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 
-def build_runner(cfg: Config) -> Any:
-    """Build what trains or tests, as the base libraries' tools do: a Runner,
-    or what ``runner_type`` of the config names."""
-    return runner_class(cfg).from_cfg(cfg)
-
-
 def runner_class(cfg: Config) -> type:
-    """The class of what trains or tests; a ValueError if there is none."""
+    """The class of what trains or tests, as the base libraries' tools choose
+    it: the Runner, or what ``runner_type`` of the config names; a ValueError
+    if there is none."""
     kind = cfg.get('runner_type')
     if kind is None:
         return Runner
