@@ -110,7 +110,6 @@ class Model(nn.Module):
             for i, (_, stop) in enumerate(modules[:-1])
         )
         last_reader = {name: i for i in sorted(reads) for name in reads[i]}
-        options.setdefault('loss_weights', [1.0] * len(self.aux))
         seen = probe(self.net, [16])
         anatomy = find_units(seen)
         units = anatomy.units

@@ -49,7 +49,7 @@ class LocalLearner(Borrower):
         timing (str): When the bank is filled: ``'causal'`` by the units as
             they run, ``'two_pass'`` by a forward without gradients before
             them. Defaults to ``'causal'``.
-        loss_weights (Sequence[float]): Weight of each local loss.
+        loss_weight (float): Weight of the local losses. Defaults to 1.0.
         chunk (int, optional): Images that neck and head of a module, and of
             the auxiliary networks, see at a time, see
             :func:`backward_by_chunks`. It has no effect on ``'summed'``.
@@ -65,7 +65,7 @@ class LocalLearner(Borrower):
         *,
         backward: str = 'immediate',
         timing: str = 'causal',
-        loss_weights: Sequence[float] = (),
+        loss_weight: float = 1.0,
         chunk: Optional[int] = None,
     ) -> None:
         self.cuts = cuts
@@ -74,7 +74,7 @@ class LocalLearner(Borrower):
         self.bank = FeatureBank(last_reader)
         self.backward = backward
         self.timing = timing
-        self.loss_weights = tuple(loss_weights)
+        self.loss_weight = loss_weight
         self.chunk = chunk
         self.peak_bank_bytes = 0
         self.running = 0
@@ -148,7 +148,7 @@ class LocalLearner(Borrower):
     def _learn(self, trained: Trained, index: int, x: Tensor) -> Losses:
         """The local loss of module ``index``, and its backward."""
         auxiliary = trained.auxiliaries[index]
-        weight, prefix = self.loss_weights[index], f'aux{index}/'
+        weight, prefix = self.loss_weight, f'aux{index}/'
         with forked_random_state():
             if self.by_chunks:
                 part = auxiliary.image_wise(x, self.bank, trained.targets)

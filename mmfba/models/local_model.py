@@ -143,7 +143,7 @@ class LocalModel:
             last_readers(self.local_aux),
             backward=options.backward,
             timing=options.timing,
-            loss_weights=options.loss_weights(len(cuts)),
+            loss_weight=options.loss_weight,
             chunk=options.chunk,
         )
         if options.chunk is not None:

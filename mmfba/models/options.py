@@ -34,7 +34,7 @@ TYPES = dict(
         "'memory', 'stage', 'uniform', a list or a dict",
     ),
     taps=(LISTS, 'a list of features'),
-    loss_weight=((int, float, list, tuple), 'a number or a list of them'),
+    loss_weight=((int, float), 'a number'),
     auxiliary=(Mapping, 'a dict'),
     **dict.fromkeys(('lean_stem', 'fast_head'), (bool, 'a bool')),
 )
@@ -75,9 +75,8 @@ class LocalLearningOptions:
         checkpoint (bool | list[int]): Local modules, by index, that compute
             their units again in the backward instead of keeping their
             activations; True for all. Defaults to False.
-        loss_weight (float | list[float]): Weight of the local losses, one or
-            K - 1. With SGD it is a learning rate of the local modules.
-            Defaults to 1.0.
+        loss_weight (float): Weight of the local losses. With SGD it is a
+            learning rate of the local modules. Defaults to 1.0.
         auxiliary (dict): Auxiliary networks, merged over the task's defaults.
     """
 
@@ -90,7 +89,7 @@ class LocalLearningOptions:
     taps: Optional[List[str]] = None
     chunk: Optional[int] = None
     checkpoint: Union[bool, Sequence[int]] = False
-    loss_weight: Union[float, Sequence[float]] = 1.0
+    loss_weight: float = 1.0
     auxiliary: Dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -126,6 +125,12 @@ class LocalLearningOptions:
             choices.update(partition=PARTITIONS)
         for key, allowed in choices.items():
             check_choice(f'local_learning.{key}', getattr(self, key), allowed)
+        if not 0 < self.loss_weight < math.inf:
+            raise ValueError(
+                f'local_learning.loss_weight={self.loss_weight}: a module '
+                'whose loss has no weight is not trained; expected a number '
+                'above 0'
+            )
         chunk = self.chunk
         if chunk is not None and not (type(chunk) is int and chunk >= 1):
             raise ValueError(
@@ -178,25 +183,6 @@ class LocalLearningOptions:
                 f'{num_modules - 1}'
             )
         return list(indices)
-
-    def loss_weights(self, num_auxiliaries: int) -> List[float]:
-        """Weight of each local loss."""
-        weights = self.loss_weight
-        if isinstance(weights, (int, float)):
-            weights = [weights] * num_auxiliaries
-        if len(weights) != num_auxiliaries:
-            raise ValueError(
-                f'local_learning.loss_weight={list(weights)}: expected a '
-                f'number or {num_auxiliaries} numbers, one for each local '
-                'module but the last'
-            )
-        if not all(0 < weight < math.inf for weight in weights):
-            raise ValueError(
-                f'local_learning.loss_weight={self.loss_weight}: a module '
-                'whose loss has no weight is not trained; expected numbers '
-                'above 0'
-            )
-        return [float(weight) for weight in weights]
 
 
 def merge_typed(

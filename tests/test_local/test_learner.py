@@ -82,7 +82,7 @@ def equation_1(model, inputs, targets):
             for name, f in features.items():
                 bank[f'{name}.pooled'] = f.mean(dim=(2, 3))
             loss = model.aux[j].loss(x, bank, targets)['loss_cls']
-            loss = model.learner.loss_weights[j] * loss
+            loss = model.learner.loss_weight * loss
             heads = [model.aux[j], *model.aux[j].shared_modules]
         else:
             output = (features['b'], features['c'])
@@ -114,8 +114,8 @@ def test_gradients_are_those_of_equation_1(model):
         assert logged == pytest.approx(loss, abs=1e-12)
 
 
-def test_loss_weights():
-    model = arm('bank', loss_weights=[0.5, 1.0, 3.0])
+def test_loss_weight():
+    model = arm('bank', loss_weight=3.0)
     expected, losses = equation_1(model, INPUTS, TARGETS)
     returned = train_step(model, INPUTS, TARGETS)
     assert_same(gradients(model), expected, 1e-12)

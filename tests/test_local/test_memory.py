@@ -240,7 +240,7 @@ def test_keeps_nothing_alive():
     del model, x
     gc.collect()
     assert tracker.current == 0
-    assert not tracker._live
+    assert not tracker._live._sizes
     del tracker
     gc.collect()
     assert [ref() for ref in watched] == [None] * 3

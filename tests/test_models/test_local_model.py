@@ -351,7 +351,6 @@ def test_checkpointing_of_upstream():
         (dict(timing='now'), "timing='now': choose from"),
         (dict(taps=['layer9.0']), "no feature 'layer9.0'"),
         (dict(taps=['layer1.0']), r"nobody reads \['layer1.0'\]"),
-        (dict(loss_weight=[1.0]), 'expected a number or 3 numbers'),
         (dict(loss_weight=0), 'is not trained'),
         (
             dict(auxiliary=dict(neck=dict(type='mmfba.SLMFPN', mode='tail'))),

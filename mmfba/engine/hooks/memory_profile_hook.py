@@ -11,6 +11,9 @@ from mmfba.registry import HOOKS
 
 from ..unwrap import find_local_model
 
+INTERVAL = 100
+"""Iterations between two that are watched."""
+
 
 @HOOKS.register_module()
 class MemoryProfileHook(Hook):
@@ -19,13 +22,8 @@ class MemoryProfileHook(Hook):
     ``peak_mib`` is the most that was alive at once, ``peak_mib_<k>`` the same
     while local module k ran: on a GPU what PyTorch allocated, on a CPU the
     tensors alive. Watching slows a step down on a CPU, and on a GPU it
-    restarts the statistics that mmengine's own ``memory`` reads; hence the
-    interval.
-
-    Args:
-        interval (int): Iterations between two that are watched. The second
-            iteration is the first: then the optimizer has its state. Defaults
-            to 100.
+    restarts the statistics that mmengine's own ``memory`` reads: of each 100
+    iterations the second is watched, when the optimizer has its state.
 
     Examples:
         >>> custom_hooks = [dict(type='mmfba.MemoryProfileHook')]
@@ -33,14 +31,7 @@ class MemoryProfileHook(Hook):
 
     priority = 'NORMAL'  # before the logger
 
-    def __init__(self, interval: int = 100) -> None:
-        if not isinstance(interval, int) or interval < 1:
-            raise ValueError(
-                f'MemoryProfileHook.interval={interval!r}: expected a number '
-                'of iterations, at least 1'
-            )
-        self.interval = interval
-        self._tracker: Any = None
+    _tracker: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Let watching end with the iteration, however it ends: MMEngine calls
@@ -60,7 +51,7 @@ class MemoryProfileHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
         """Begin to watch, if it is the iteration's turn."""
-        if runner.iter % self.interval != min(1, self.interval - 1):
+        if runner.iter % INTERVAL != 1:
             return
         if torch.cuda.is_available():
             self._tracker = CudaPeak()

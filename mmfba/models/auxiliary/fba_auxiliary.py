@@ -31,7 +31,6 @@ class FBAAuxiliary(AuxiliaryNetwork):
         neck (dict): Config of the auxiliary neck, such as an SLM neck, see
             :class:`AuxiliaryNeck`.
         head (dict): Config of the auxiliary head.
-        init_cfg (dict, optional): Initialization config. Defaults to None.
     """
 
     def __init__(
@@ -39,9 +38,8 @@ class FBAAuxiliary(AuxiliaryNetwork):
         spec: UnitSpec,
         neck: Dict[str, Any],
         head: Dict[str, Any],
-        init_cfg=None,
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__()
         self.neck = MODELS.build(neck, default_args=dict(spec=spec))
         made = dict(spec=spec, in_channels=self.neck.out_channels)
         if self.neck.predicted_levels is not None:

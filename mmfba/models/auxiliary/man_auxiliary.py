@@ -13,6 +13,9 @@ from ..blocks import forward_blocks
 from .auxiliary_network import AuxiliaryNetwork
 from .unit_spec import UnitSpec
 
+MOMENTUM = 0.995
+"""m of the paper."""
+
 
 @MODELS.register_module()
 class MANAuxiliary(AuxiliaryNetwork):
@@ -45,7 +48,6 @@ class MANAuxiliary(AuxiliaryNetwork):
     Args:
         spec (UnitSpec): The cut.
         host (dict): Config of the auxiliary network behind.
-        momentum (float): m. Defaults to 0.995.
         learn_scale (bool): Whether the two are balanced as in MAN++.
             Defaults to False.
     """
@@ -54,16 +56,9 @@ class MANAuxiliary(AuxiliaryNetwork):
         self,
         spec: UnitSpec,
         host: Dict[str, Any],
-        momentum: float = 0.995,
         learn_scale: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise ValueError(
-                f'auxiliary.momentum={momentum!r}: expected a number from 0 '
-                'to below 1'
-            )
-        self.momentum = momentum
         self.recompute = spec.checkpoint
         names = list(spec.features)
         following = names[names.index(spec.cut.name) + 1]
@@ -131,5 +126,5 @@ class MANAuxiliary(AuxiliaryNetwork):
     def after_step(self) -> None:
         sources = self._next[0].parameters()
         for average, source in zip(self.average.parameters(), sources):
-            average.lerp_(source, 1 - self.momentum)
+            average.lerp_(source, 1 - MOMENTUM)
         self.host.after_step()

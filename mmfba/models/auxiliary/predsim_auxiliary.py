@@ -19,6 +19,9 @@ from .heads.classifier import (
 from .initialization import init_cfg_like
 from .unit_spec import UnitSpec
 
+BETA = 0.99
+"""Weight of similarity matching in the paper."""
+
 
 @MODELS.register_module()
 class PredSimAuxiliary(AuxiliaryNetwork):
@@ -46,7 +49,6 @@ class PredSimAuxiliary(AuxiliaryNetwork):
             in training, which the size of W follows from.
         dim_in_decoder (int): 512 in AugLocal's comparison, 2048 in the
             authors' recipes.
-        beta (float): Weight of similarity matching. Defaults to 0.99.
     """
 
     def __init__(
@@ -54,12 +56,10 @@ class PredSimAuxiliary(AuxiliaryNetwork):
         spec: UnitSpec,
         input_shape: Sequence[int],
         dim_in_decoder: int,
-        beta: float = 0.99,
     ) -> None:
         super().__init__(init_cfg_like(spec.main.backbone))
         channels = spec.cut.channels
-        _check(input_shape, dim_in_decoder, beta, channels)
-        self.beta = beta
+        _check(input_shape, dim_in_decoder, channels)
         size = tuple(-(-side // spec.cut.stride) for side in input_shape)
         self.size = size
         kernel = pool_kernel(channels, size, dim_in_decoder)
@@ -95,10 +95,8 @@ class PredSimAuxiliary(AuxiliaryNetwork):
             )
         pooled = self.pool(x).flatten(1)
         return dict(
-            loss_sim=self.beta * similarity,
-            **classifier_losses(
-                self.head, pooled, data_samples, 1 - self.beta
-            ),
+            loss_sim=BETA * similarity,
+            **classifier_losses(self.head, pooled, data_samples, 1 - BETA),
         )
 
 
@@ -135,7 +133,6 @@ def pool_kernel(
 def _check(
     input_shape: Sequence[int],
     dim_in_decoder: int,
-    beta: float,
     channels: int,
 ) -> None:
     pair = isinstance(input_shape, (list, tuple)) and len(input_shape) == 2
@@ -147,8 +144,4 @@ def _check(
         raise ValueError(
             f'auxiliary.dim_in_decoder={dim_in_decoder!r}: expected at least '
             f'{channels}, the channels at the cut'
-        )
-    if not 0 < beta < 1:
-        raise ValueError(
-            f'auxiliary.beta={beta!r}: expected a number between 0 and 1'
         )

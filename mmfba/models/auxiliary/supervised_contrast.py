@@ -5,10 +5,11 @@ from torch import Tensor
 
 from mmfba.local.precision import at_least_float32, no_autocast
 
+TEMPERATURE = 0.07
+"""Tau of InfoPro."""
 
-def supervised_contrast(
-    embeddings: Tensor, labels: Tensor, temperature: float = 0.07
-) -> Tensor:
+
+def supervised_contrast(embeddings: Tensor, labels: Tensor) -> Tensor:
     r"""Supervised contrastive loss with one view of each image.
 
     .. math::
@@ -23,7 +24,7 @@ def supervised_contrast(
     with no_autocast(embeddings.device.type):
         z = F.normalize(at_least_float32(embeddings), dim=1)
         itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        logits = (z @ z.T / temperature).masked_fill(itself, float('-inf'))
+        logits = (z @ z.T / TEMPERATURE).masked_fill(itself, float('-inf'))
         log_prob = logits.log_softmax(dim=1).masked_fill(itself, 0)
         positive = (labels[:, None] == labels[None]) & ~itself
         count = positive.sum(dim=1).clamp(min=1)

@@ -14,10 +14,13 @@ from mmfba.registry import MODELS
 from ..losses.yolov1_loss import YOLOV1Targets, yolov1_loss
 from .yolov1_targets import decode_boxes, encode_boxes, find_responsible
 
+NUM_PREDICTORS = 2
+"""B of the paper."""
+
 
 @MODELS.register_module()
 class YOLOV1Head(BaseDenseHead):
-    """Head of YOLOv1 on a grid of S x S cells with B predictors each.
+    """Head of YOLOv1 on a grid of S x S cells with B = 2 predictors each.
 
     The loss is eq. 3 of `You Only Look Once
     <https://arxiv.org/abs/1506.02640>`_, see
@@ -32,12 +35,8 @@ class YOLOV1Head(BaseDenseHead):
         num_classes (int): C.
         in_channels (int): Channels of the feature.
         grid_size (int): S. Defaults to 7.
-        num_predictors (int): B. Defaults to 2.
         stacked_convs (int): Convs before the predicting one. Defaults to 4.
         feat_channels (int): Their channels. Defaults to 1024.
-        coord_weight (float): Weight of the boxes. Defaults to 5.0.
-        noobj_weight (float): Weight of the confidences of predictors
-            without an object. Defaults to 0.5.
         norm_cfg (dict, optional): Normalisation of the convs. Defaults to
             None.
         train_cfg (dict, optional): Not used; mmdet's detectors set it.
@@ -51,11 +50,8 @@ class YOLOV1Head(BaseDenseHead):
         num_classes: int,
         in_channels: int,
         grid_size: int = 7,
-        num_predictors: int = 2,
         stacked_convs: int = 4,
         feat_channels: int = 1024,
-        coord_weight: float = 5.0,
-        noobj_weight: float = 0.5,
         norm_cfg: Optional[Dict[str, Any]] = None,
         train_cfg: Optional[Dict[str, Any]] = None,
         test_cfg: Optional[Dict[str, Any]] = None,
@@ -64,10 +60,6 @@ class YOLOV1Head(BaseDenseHead):
         super().__init__(dict(small, override=dict(small, name='conv_pred')))
         self.num_classes = num_classes
         self.grid_size = grid_size
-        self.num_predictors = num_predictors
-        self.loss_weights = dict(
-            coord_weight=coord_weight, noobj_weight=noobj_weight
-        )
         self.test_cfg = test_cfg
         cfg = dict(
             kernel_size=3,
@@ -80,7 +72,7 @@ class YOLOV1Head(BaseDenseHead):
             *(ConvModule(a, b, **cfg) for a, b in zip(widths, widths[1:]))
         )
         self.conv_pred = nn.Conv2d(
-            widths[-1], num_predictors * 5 + num_classes, 3, padding=1
+            widths[-1], NUM_PREDICTORS * 5 + num_classes, 3, padding=1
         )
 
     def forward(self, x: Tuple[Tensor, ...]) -> Tuple[Tensor]:
@@ -128,7 +120,7 @@ class YOLOV1Head(BaseDenseHead):
                 for boxes, gt in zip(outputs[0], batch_gt_instances)
             ]
         targets = YOLOV1Targets(*map(torch.stack, zip(*targets)))
-        return yolov1_loss(*outputs, targets, **self.loss_weights)
+        return yolov1_loss(*outputs, targets)
 
     def get_targets(
         self,
@@ -159,7 +151,7 @@ class YOLOV1Head(BaseDenseHead):
             responsible,
             boxes.to(responsible),
             ious,
-            classes.unflatten(0, (-1, self.num_predictors)).sum(dim=1),
+            classes.unflatten(0, (-1, NUM_PREDICTORS)).sum(dim=1),
         )
 
     def predict_by_feat(
@@ -179,7 +171,7 @@ class YOLOV1Head(BaseDenseHead):
         results = []
         for i, meta in enumerate(batch_img_metas):
             # Linear outputs: two negative factors are no high score.
-            scores = classes[i].repeat_interleave(self.num_predictors, dim=0)
+            scores = classes[i].repeat_interleave(NUM_PREDICTORS, dim=0)
             scores = scores.clamp(0, 1) * confidences[i, :, None].clamp(0, 1)
             scores, labels, keep, _ = filter_scores_and_topk(
                 scores,
@@ -201,7 +193,7 @@ class YOLOV1Head(BaseDenseHead):
         wide = torch.promote_types(pred_map.dtype, torch.float32)
         cells = pred_map.to(wide).flatten(2).transpose(1, 2)
         predictors, classes = cells.split(
-            [self.num_predictors * 5, self.num_classes], dim=2
+            [NUM_PREDICTORS * 5, self.num_classes], dim=2
         )
         predictors = predictors.unflatten(2, (-1, 5)).flatten(1, 2)
         return predictors[..., :4], predictors[..., 4], classes
@@ -218,4 +210,4 @@ class YOLOV1Head(BaseDenseHead):
             *torch.meshgrid(x[1:], y[1:], indexing='xy'),
         ]
         cells = torch.stack(corners, dim=-1).flatten(0, 1)
-        return cells.repeat_interleave(self.num_predictors, dim=0)
+        return cells.repeat_interleave(NUM_PREDICTORS, dim=0)

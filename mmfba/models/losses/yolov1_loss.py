@@ -3,6 +3,9 @@ from typing import Dict, NamedTuple
 
 from torch import Tensor
 
+COORD_WEIGHT, NOOBJ_WEIGHT = 5.0, 0.5
+"""Lambda_coord and lambda_noobj of the paper."""
+
 
 class YOLOV1Targets(NamedTuple):
     """What the predictors of a grid should predict, for one image or a batch.
@@ -28,8 +31,6 @@ def yolov1_loss(
     confidences: Tensor,
     classes: Tensor,
     targets: YOLOV1Targets,
-    coord_weight: float,
-    noobj_weight: float,
 ) -> Dict[str, Tensor]:
     r"""The loss of YOLOv1, the mean over images.
 
@@ -53,8 +54,6 @@ def yolov1_loss(
         confidences (Tensor): (N, S * S * B).
         classes (Tensor): Class probabilities, (N, S * S, C).
         targets (YOLOV1Targets): Of the N images.
-        coord_weight (float): :math:`\lambda_{coord}`.
-        noobj_weight (float): :math:`\lambda_{noobj}`.
 
     Returns:
         dict[str, Tensor]: The terms ``loss_xy``, ``loss_wh``, ``loss_obj``,
@@ -68,9 +67,9 @@ def yolov1_loss(
     cell_obj = targets.classes.sum(dim=-1, keepdim=True)
     cls = (classes - targets.classes).square() * cell_obj
     return dict(
-        loss_xy=coord_weight * xy.sum() / num_images,
-        loss_wh=coord_weight * wh.sum() / num_images,
+        loss_xy=COORD_WEIGHT * xy.sum() / num_images,
+        loss_wh=COORD_WEIGHT * wh.sum() / num_images,
         loss_obj=(confidence * obj).sum() / num_images,
-        loss_noobj=noobj_weight * (confidence * (1 - obj)).sum() / num_images,
+        loss_noobj=NOOBJ_WEIGHT * (confidence * (1 - obj)).sum() / num_images,
         loss_cls=cls.sum() / num_images,
     )

@@ -44,8 +44,9 @@ def iou(a, b):
     return both / (sum(areas) - both)
 
 
-def equation_3(pred_map, gts, size, num_boxes, coord=5.0, noobj=0.5):
+def equation_3(pred_map, gts, size):
     """Eq. 3 of the paper, one image, cell, predictor and class at a time."""
+    num_boxes, coord, noobj = 2, 5.0, 0.5
     width, height = size
     rows, cols = pred_map.shape[2:]
     total = 0.0
@@ -102,16 +103,13 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize('num_boxes', [1, 2, 3])
 @pytest.mark.parametrize('gts', IMAGES.values(), ids=IMAGES)
-def test_equation_of_the_paper(gts, num_boxes):
-    head = make_head(num_predictors=num_boxes)
-    rng = torch.Generator().manual_seed(num_boxes)
-    pred_map = torch.rand(
-        len(gts), 5 * num_boxes + CLASSES, 3, 3, generator=rng
-    )
+def test_equation_of_the_paper(gts):
+    head = make_head()
+    rng = torch.Generator().manual_seed(0)
+    pred_map = torch.rand(len(gts), 10 + CLASSES, 3, 3, generator=rng)
     pred_map = (1.5 * pred_map.double() - 0.5).requires_grad_()
-    expected = equation_3(pred_map, gts, (90, 120), num_boxes)
+    expected = equation_3(pred_map, gts, (90, 120))
     (wanted,) = torch.autograd.grad(expected, pred_map)
     metas = [dict(batch_input_shape=(120, 90))] * len(gts)
     losses = head.loss_by_feat(pred_map, gts, metas)
@@ -122,17 +120,6 @@ def test_equation_of_the_paper(gts, num_boxes):
     (grad,) = torch.autograd.grad(total, pred_map)
     assert total.item() == pytest.approx(expected.item(), rel=1e-12)
     torch.testing.assert_close(grad, wanted, rtol=1e-12, atol=1e-14)
-
-
-def test_weights_of_the_terms():
-    head = make_head(coord_weight=2.0, noobj_weight=0.25)
-    gts = IMAGES['objects in several cells']
-    pred_map = torch.rand(2, 10 + CLASSES, 3, 3).double()
-    losses = head.loss_by_feat(
-        pred_map, gts, [dict(batch_input_shape=(120, 90))] * 2
-    )
-    expected = equation_3(pred_map, gts, (90, 120), 2, 2.0, 0.25)
-    assert sum(losses.values()).item() == pytest.approx(expected.item())
 
 
 def test_half_precision_is_computed_in_single():
@@ -146,10 +133,9 @@ def test_half_precision_is_computed_in_single():
     assert all(loss.dtype == torch.float32 for loss in losses.values())
 
 
-@pytest.mark.parametrize('num_boxes', [1, 2])
-def test_what_was_encoded_is_predicted(num_boxes):
-    head = make_head(num_predictors=num_boxes)
-    pred_map = torch.zeros(1, 5 * num_boxes + CLASSES, 3, 3)
+def test_what_was_encoded_is_predicted():
+    head = make_head()
+    pred_map = torch.zeros(1, 10 + CLASSES, 3, 3)
     gt = objects((10, 20, 50, 70, 0), (60, 10, 80, 100, 2))
     shape = (120, 90)
     for box, label in zip(gt.bboxes.float(), gt.labels):
@@ -160,7 +146,7 @@ def test_what_was_encoded_is_predicted(num_boxes):
         code = encode_boxes(cell, box[None], shape)[0]
         values = torch.tensor([*code, 0.9])
         pred_map[0, -5 - CLASSES : -CLASSES, y, x] = values
-        pred_map[0, 5 * num_boxes + label, y, x] = 1.0 - 0.1 * label
+        pred_map[0, 10 + label, y, x] = 1.0 - 0.1 * label
     meta = dict(
         batch_input_shape=shape, img_shape=(110, 90), scale_factor=(0.5, 2)
     )

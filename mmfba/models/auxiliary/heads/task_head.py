@@ -20,7 +20,6 @@ def TaskHead(
     in_channels: Union[int, Sequence[int]],
     mode: str = 'slim',
     stacked_convs: Optional[int] = None,
-    feat_channels: Optional[int] = None,
     levels: Optional[slice] = None,
     strides: Optional[Sequence[int]] = None,
 ) -> nn.Module:
@@ -35,11 +34,10 @@ def TaskHead(
             neck returns, of each level where they differ.
         mode (str): ``'shared'``: the main head itself, by weights;
             ``'copy'``: the same head with weights of its own; ``'slim'``: a
-            copy with fewer channels. Defaults to ``'slim'``.
+            copy whose convs have the channels of the auxiliary neck. Defaults
+            to ``'slim'``.
         stacked_convs (int, optional): Convs of a slim head; None for as many
             as the main head has. Defaults to None.
-        feat_channels (int, optional): Channels of a slim head; None for
-            ``in_channels``. Defaults to None.
         levels (slice, optional): Levels of the pyramid that the neck makes.
             Anchors of the others are left out, and a box that overlaps none
             of these is no target. Defaults to None, all.
@@ -87,7 +85,7 @@ def TaskHead(
         widest = in_channels
         if not isinstance(in_channels, int):
             widest = max(in_channels)
-        slim = dict(feat_channels=feat_channels or widest)
+        slim = dict(feat_channels=widest)
         if stacked_convs is not None:
             slim['stacked_convs'] = stacked_convs
         for key in slim:

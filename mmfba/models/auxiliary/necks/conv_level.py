@@ -1,5 +1,5 @@
 # Copyright (c) mmfba authors.
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Tuple
 
 from mmcv.cnn import ConvModule
 from mmengine.model import ModuleList
@@ -30,8 +30,6 @@ class ConvLevel(PyramidNeck):
 
     Args:
         spec (UnitSpec): The cut.
-        out_channels (int, optional): Channels of the levels. Defaults to
-            None, those of the main network's neck.
 
     Attributes:
         predicted_levels (slice): Which levels of the main network's neck it
@@ -41,14 +39,12 @@ class ConvLevel(PyramidNeck):
         ValueError: If no level belongs to the stage.
     """
 
-    def __init__(
-        self, spec: UnitSpec, out_channels: Optional[int] = None
-    ) -> None:
+    def __init__(self, spec: UnitSpec) -> None:
         init_cfg = dict(type='Xavier', layer='Conv2d')
-        super().__init__(spec, out_channels, init_cfg)
+        super().__init__(spec, None, init_cfg)
         levels = self.predicted_levels = matched_levels(spec, spec.cut.stage)
         maps = spec.main.head_inputs[levels]
-        width = self.out_channels = out_channels or maps[0][1]
+        width = self.out_channels = maps[0][1]
         norm_cfg = None
         if isinstance(self.main_neck, Mapping):
             norm_cfg = self.main_neck.get('norm_cfg')

@@ -30,16 +30,13 @@ class LocalFPN(AuxiliaryNeck):
         spec (UnitSpec): The cut.
         out_channels (int): Channels of the pyramid. Defaults to 32, an eighth
             of the usual 256.
-        init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Attributes:
         strides (tuple[int]): Stride of each level, shallow to deep.
     """
 
-    def __init__(
-        self, spec: UnitSpec, out_channels: int = 32, init_cfg=None
-    ) -> None:
-        super().__init__(init_cfg)
+    def __init__(self, spec: UnitSpec, out_channels: int = 32) -> None:
+        super().__init__()
         registry, cut = spec.main.registry, spec.cut
         if registry is None or registry.get('FPN') is None:
             raise ValueError(
