@@ -21,7 +21,7 @@ SUMMARY = {
     'RetinaNet-R18, digit scenes': 'digit-scenes_recipes',
     'RetinaNet, small Swin, digit scenes': 'digit-scenes_swin',
     'Faster R-CNN-R18, digit scenes': 'digit-scenes_faster-rcnn',
-    'fine-tuned RetinaNet-R18, 200 digit scenes': 'fine-tuning_200',
+    'fine-tuned RetinaNet-R18, 1,000 digit scenes': 'fine-tuning_1000',
     'YOLOv1-R18, digit scenes': 'digit-scenes_yolov1',
     'small EDSR x2, photographs': 'photographs_recipes',
     'light SwinIR x2, photographs': 'photographs_swinir',
