@@ -25,11 +25,14 @@ measure retinanet-r50_2x800x1344 $retinanet 2 800 1344 "$lean" \
     local+stem+balanced+chunk local+stem+chunk+checkpoint2 \
     local+fast+stem+chunk+checkpoint2 local+stem+tuned accum2
 # The README's: the stock config, with what a GPU's kernel of the loss keeps.
-ways=(bp cp stem+checkpoint+chunk local+stem+balanced+chunk+checkpoint)
+ways=(bp cp stem+checkpoint+chunk local local+stem+balanced+chunk+checkpoint)
 stock=mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
 local="model.type=mmfba.LocalRetinaNet model.local_learning.num_modules=4"
 measure retinanet-r50-finetuned_2x800x1344 $stock 2 800 1344 "$local" \
     "${ways[@]}"
+# With a local FPN twice as wide.
+measure retinanet-r50-finetuned-c64_2x800x1344 $stock 2 800 1344 \
+    "$local model.local_learning.auxiliary.neck.out_channels=64" "${ways[@]}"
 # Stock configs with the one line of local learning, all else by default.
 one() {  # name config class images height width
     measure "$1" "$2" "$4" "$5" "$6" \

@@ -10,6 +10,10 @@ arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
     'local FPN': dict(config=f'configs/local_fpn/local-fpn-k4_{name}.py'),
+    'local FPN, 64 channels': dict(
+        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
+        options=[f'{auxiliary}.neck.out_channels=64'],
+    ),
     'local FPN, shared head': dict(
         config=f'configs/local_fpn/local-fpn-k4_{name}.py',
         options=[
