@@ -42,7 +42,8 @@ def side_by_side_table(*_) -> str:
             row['accuracy'] = cells[result['metric']]
             row.update({key: cells[key] for key in COSTS})
             rows.append(row)
-        notes.add(seeds_note(result))
+        trained = [by_name[a] for a in arms if 'mean' in by_name[a]]
+        notes.add(seeds_note(dict(result, rows=trained)))
     return '\n'.join([markdown(rows), '', *sorted(notes)])
 
 
