@@ -5,25 +5,9 @@
 metric = 'coco/bbox_mAP'
 shape = (128, 128)
 name = 'retinanet_r18-w32-pretrained_fpn_1xb8-6e_digit-scenes'
-auxiliary = 'model.local_learning.auxiliary'
 arms = {
     'BP': dict(config=f'configs/bp/{name}.py'),
     'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
     'local FPN': dict(config=f'configs/local_fpn/local-fpn-k4_{name}.py'),
-    'local FPN, 64 channels': dict(
-        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
-        options=[f'{auxiliary}.neck.out_channels=64'],
-    ),
-    'local FPN, shared head': dict(
-        config=f'configs/local_fpn/local-fpn-k4_{name}.py',
-        options=[
-            f'{auxiliary}.neck.out_channels=64',
-            f'{auxiliary}.head.mode=shared',
-        ],
-    ),
-    'BP, 3 stages frozen': dict(
-        config=f'configs/bp/{name}.py',
-        options=['model.backbone.frozen_stages=3'],
-    ),
 }
-del name, auxiliary
+del name
