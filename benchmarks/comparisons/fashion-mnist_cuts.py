@@ -1,5 +1,5 @@
 # Number and place of the cuts, classification: the same FBA cut uniformly into
-# 16 modules and, as BalancedPartition cuts it for these batches, into 7 and 4;
+# 16 modules and, as BalancedPartition cuts it for these batches, into 7 to 2;
 # two peers with the uniform cuts, and with those of K=4.
 _base_ = './_base_/fashion-mnist_10k.py'
 name = 'resnet32_1xb128-2e_fashion-mnist'
@@ -14,6 +14,20 @@ arms = {
     ),
     'FBA (K=16)': dict(config=f'configs/fba/fba-k16_{name}.py'),
     'FBA (K=7, balanced)': dict(config=f'configs/fba/fba-k7_{name}.py'),
+    'FBA (K=2, balanced, SLM half as wide)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=[
+            'model.local_learning.num_modules=2',
+            'model.local_learning.partition=[layer1.3]',
+        ],
+    ),
+    'FBA (K=3, balanced, SLM half as wide)': dict(
+        config=f'configs/fba/fba-k4_{name}.py',
+        options=[
+            'model.local_learning.num_modules=3',
+            'model.local_learning.partition=[layer1.1,layer2.0]',
+        ],
+    ),
     'FBA (K=4, balanced, SLM half as wide)': dict(
         config=f'configs/fba/fba-k4_{name}.py'
     ),
