@@ -14,7 +14,7 @@ arms = {
     ),
     'FBA (K=16)': dict(config=f'configs/fba/fba-k16_{name}.py'),
     'FBA (K=7, balanced)': dict(config=f'configs/fba/fba-k7_{name}.py'),
-    'FBA (K=2, balanced, SLM half as wide)': dict(
+    'SLM only (K=2, balanced, half as wide)': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=[
             'model.local_learning.num_modules=2',
