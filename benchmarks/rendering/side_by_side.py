@@ -21,7 +21,7 @@ TASKS = {
     ),
     'super-resolution: EDSR x2, photographs': (
         'photographs_recipes',
-        ('paper, s1', 'FBA', 'FBA (K=2)'),
+        ('paper, s1', 'FBA', 'FBA (K=2, lr x3)'),
     ),
 }
 """The comparison of each task, and its arms for ``METHODS``."""
