@@ -15,8 +15,10 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import OPTIMIZERS
 
 from mmfba.local.statistics import is_batch_norm
+from mmfba.local_config import WRAPPERS
 from mmfba.models.build_model import build_model
 from mmfba.models.describe import made_of
+from mmfba.type_name import type_name
 
 from .step_profile import StepProfile, profile_step
 from .synthetic import make_batch, meta_targets, slice_batch
@@ -45,6 +47,8 @@ class ArmRun:
     ) -> None:
         self.device = device
         cfg = make_arm(cfg, arm, batch_size, shape)
+        if arm == 'bp':
+            _use_stock_wrapper(cfg.optim_wrapper)
         # It reads values, which the meta device has not.
         cfg.optim_wrapper.pop('clip_grad', None)
         if device == 'meta':  # as PyTorch does on a GPU
@@ -163,6 +167,14 @@ def measure(
         row['step_time_s'] = seconds
         row['step_time_ratio'] = seconds / times[0]
     return rows, profiles
+
+
+def _use_stock_wrapper(wrapper: dict) -> None:
+    """Plain training's, which merges no groups of parameters."""
+    for stock, own in WRAPPERS.items():
+        if type_name(wrapper.get('type')) == own:
+            wrapper['type'] = stock
+            wrapper.pop('nonfinite', None)
 
 
 def _work_on_lists(optimizer: dict[str, Any]) -> None:

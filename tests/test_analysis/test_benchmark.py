@@ -6,10 +6,12 @@ import pytest
 import torch
 from local_models import config, gradients
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 
 from mmfba.analysis.benchmark import ArmRun, benchmark
 from mmfba.analysis.training_arms import TOKENS, describe_tokens, make_arm
 from mmfba.analysis.unit_costs import measure_units
+from mmfba.engine.optim_wrappers import LocalLearningOptimWrapper
 from mmfba.local_config import complete
 from mmfba.models import anchor_targets
 
@@ -132,6 +134,16 @@ def test_bp_is_the_plain_network():
     run.optim_wrapper.zero_grad = lambda: None
     run.step()
     assert all(g is not None for g in gradients(run.model).values())
+
+
+@pytest.mark.parametrize(
+    'arm, kind', [('bp', OptimWrapper), ('local', LocalLearningOptimWrapper)]
+)
+def test_only_local_arms_have_the_wrapper_of_local_learning(arm, kind):
+    cfg = config('detection', num_modules=3)
+    cfg.optim_wrapper.nonfinite = 'skip'
+    run = ArmRun(cfg, arm, 2, SHAPE, 'cpu')
+    assert type(run.optim_wrapper) is kind
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mmfba.local.precision import no_autocast
 from mmfba.models.choices import check_choice
@@ -17,6 +18,7 @@ from mmfba.registry import OPTIM_WRAPPERS
 
 from ..shards import is_shard, shard_loaded_state
 from ..unwrap import get_local_model
+from .param_groups import MergedGroups
 
 NONFINITE = ('stop', 'skip', 'ignore')
 
@@ -27,8 +29,10 @@ class LocalBackward:
     Local losses are scaled as the last loss will be; one step updates all
     parameters. The accumulation counter moves once an iteration, by
     ``update_params``. After a step, auxiliary networks do what they have to.
+    Parameters whose settings are the same are one group of the optimizer.
 
     Args:
+        optimizer (torch.optim.Optimizer): What steps.
         nonfinite (str): What a loss that is NaN or infinite leads to.
             ``'stop'`` ends training with an error of
             :class:`FeatureBankHook`, at no cost. ``'skip'`` leaves out a
@@ -41,8 +45,11 @@ class LocalBackward:
 
     _model: Optional[LocalModel] = None
 
-    def __init__(self, *args, nonfinite: str = 'stop', **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, optimizer: Optimizer, *, nonfinite: str = 'stop', **kwargs
+    ) -> None:
+        self._groups = MergedGroups(optimizer)
+        super().__init__(optimizer=optimizer, **kwargs)
         check_choice('optim_wrapper.nonfinite', nonfinite, NONFINITE)
         self.nonfinite = nonfinite
         shard_loaded_state(self.optimizer)
@@ -105,6 +112,11 @@ class LocalBackward:
 
     def _propagate(self, loss: Tensor) -> None:
         loss.backward()
+
+    def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
+        """Load the state of the optimizer, in the groups that it has."""
+        self._groups.match(self.optimizer, state_dict)
+        super().load_state_dict(state_dict)
 
     def step(self, **kwargs) -> None:
         """Step of the optimizer, and what follows it in auxiliary networks."""

@@ -1,0 +1,98 @@
+# Copyright (c) mmfba authors.
+import copy
+
+import torch
+from mmengine.optim import CosineAnnealingLR, OptimWrapper, build_optim_wrapper
+from torch import nn
+
+from mmfba.engine.optim_wrappers.param_groups import MergedGroups
+
+PARAMWISE = dict(norm_decay_mult=0.0, custom_keys={'0': dict(lr_mult=3.0)})
+TYPE = 'mmfba.LocalLearningOptimWrapper'
+
+
+def _network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.LayerNorm(4)
+    ).double()
+
+
+def _wrapper(network, kind, paramwise_cfg=PARAMWISE):
+    return build_optim_wrapper(
+        network,
+        dict(
+            type=kind,
+            optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.1),
+            paramwise_cfg=paramwise_cfg,
+        ),
+    )
+
+
+def _train(network, wrapper, scheduler, steps):
+    for seed in steps:
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.rand(3, 5, generator=generator, dtype=torch.float64)
+        wrapper.zero_grad()
+        network(x).square().mean().backward()
+        OptimWrapper.step(wrapper)
+        scheduler.step()
+
+
+def _scheduler(wrapper):
+    return CosineAnnealingLR(wrapper, T_max=10, eta_min=0.001)
+
+
+def test_steps_are_those_of_a_group_for_each_parameter():
+    networks = [_network(), _network()]
+    for network, kind in zip(networks, ('OptimWrapper', TYPE)):
+        wrapper = _wrapper(network, kind)
+        _train(network, wrapper, _scheduler(wrapper), range(6))
+    assert len(wrapper.optimizer.param_groups) == 3
+    for one, other in zip(*map(nn.Module.parameters, networks)):
+        assert one.equal(other)
+
+
+def test_without_settings_of_their_own_all_are_one_group():
+    wrapper = _wrapper(_network(), TYPE, dict(custom_keys={'7': {}}))
+    assert len(wrapper.optimizer.param_groups) == 1
+    assert wrapper.base_param_settings is None
+
+
+def _resumed(kind, saved_by):
+    """A training of six steps, saved after three and resumed."""
+    network = _network()
+    wrapper = _wrapper(network, saved_by)
+    scheduler = _scheduler(wrapper)
+    _train(network, wrapper, scheduler, range(3))
+    saved = [
+        copy.deepcopy(each.state_dict())
+        for each in (network, wrapper, scheduler)
+    ]
+    network = _network()
+    wrapper = _wrapper(network, kind)
+    scheduler = _scheduler(wrapper)
+    for each, state in zip((network, wrapper, scheduler), saved):
+        each.load_state_dict(state)
+    _train(network, wrapper, scheduler, range(3, 6))
+    return network, wrapper
+
+
+def test_states_of_either_kind_are_resumed():
+    expected, _ = _resumed('OptimWrapper', 'OptimWrapper')
+    for saved_by, num in (('OptimWrapper', 8), (TYPE, 3)):
+        network, wrapper = _resumed(TYPE, saved_by)
+        assert len(wrapper.optimizer.param_groups) == num
+        for one, other in zip(network.parameters(), expected.parameters()):
+            assert one.equal(other)
+
+
+def test_groups_that_are_distributed_to_processes_stay():
+    class Distributed(torch.optim.SGD):
+        def consolidate_state_dict(self):
+            """What PyTorch's ZeroRedundancyOptimizer has."""
+
+    groups = [dict(params=[p]) for p in _network().parameters()]
+    optimizer = Distributed(groups, lr=0.1)
+    MergedGroups(optimizer)
+    assert len(optimizer.param_groups) == len(groups)
