@@ -64,6 +64,7 @@ def make_spec(
         head=head or {},
         head_module=head_module,
         data_preprocessor=data_preprocessor,
+        neck_module=main_neck,
         head_inputs=None if tail else probe_neck(main_neck, shapes).returns,
         tail=tail,
     )

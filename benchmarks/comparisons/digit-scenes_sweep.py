@@ -38,5 +38,15 @@ arms = {
     'FBA (both, causal, stage_tail)': dict(
         config=f'configs/fba/fba-k4_{name}.py'
     ),
+    # It also reads the levels that the main FPN makes of a first pass
+    # (benchmarks/pyramid_use.py): run it with PYTHONPATH=.
+    "FBA (both, main FPN's levels for half of the images)": dict(
+        config='benchmarks/comparisons/_base_/pyramid_use.py',
+        options=[
+            two_pass,
+            f'{neck}.type=mmfba.CrossScaleNeck',
+            f'{neck}.mode=stage_tail',
+        ],
+    ),
 }
 del name, local, neck, bank, both, two_pass

@@ -40,6 +40,8 @@ class MainModel:
             anchors; None where it finds them itself. Defaults to None.
         point_targets (PointTargets, optional): Those of the points of dense
             heads. Defaults to None.
+        neck_module (nn.Module, optional): A detector's neck itself. Defaults
+            to None.
         tail (ImageTail, optional): How an image is restored; None where none
             is. Defaults to None.
     """
@@ -57,6 +59,7 @@ class MainModel:
     head_inputs: Optional[Tuple[Shape, ...]] = None
     anchor_targets: Optional[AnchorTargets] = None
     point_targets: Optional[PointTargets] = None
+    neck_module: Optional[nn.Module] = None
     tail: Optional[ImageTail] = None
 
 

@@ -96,6 +96,7 @@ class LocalDetection(LocalModel):
             head_inputs=neck.returns,
             anchor_targets=self.anchor_targets,
             point_targets=self.point_targets,
+            neck_module=getattr(self, 'neck', None),
         )
 
     def _anchor_targets(self) -> Optional[AnchorTargets]:
