@@ -251,7 +251,7 @@ def test_recommended_rows_are_beside_bp_and_fba(render):
 
     table = results.results_table()
     for network, arms in (
-        ('small EDSR x2, photographs', ['FBA']),
+        ('small EDSR x2, photographs', ['FBA', 'FBA (lr x3)']),
         ('RetinaNet-R18, digit scenes', ['FBA', 'FBA', 'local FPN']),
     ):
         lines = [x for x in table.splitlines() if f'| {network} |' in x]

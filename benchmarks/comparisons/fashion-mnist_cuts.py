@@ -3,6 +3,7 @@
 # two peers with the uniform cuts, and with those of K=4.
 _base_ = './_base_/fashion-mnist_10k.py'
 name = 'resnet32_1xb128-2e_fashion-mnist'
+blocks = 'model.local_learning.auxiliary.neck.blocks_per_stage'
 balanced = [
     'model.local_learning.num_modules=4',
     'model.local_learning.partition=[layer1.0,layer1.2,layer2.0]',
@@ -22,14 +23,16 @@ arms = {
         ],
     ),
     'FBA (K=3, balanced, SLM half as wide)': dict(
-        config=f'configs/fba/fba-k4_{name}.py',
-        options=[
-            'model.local_learning.num_modules=3',
-            'model.local_learning.partition=[layer1.1,layer2.0]',
-        ],
+        config=f'configs/fba/fba-k3_{name}.py'
+    ),
+    'FBA (K=3, balanced, SLM half as wide, 2 blocks)': dict(
+        config=f'configs/fba/fba-k3_{name}.py', options=[f'{blocks}=2']
     ),
     'FBA (K=4, balanced, SLM half as wide)': dict(
         config=f'configs/fba/fba-k4_{name}.py'
+    ),
+    'FBA (K=4, balanced, SLM half as wide, 2 blocks)': dict(
+        config=f'configs/fba/fba-k4_{name}.py', options=[f'{blocks}=2']
     ),
     'FBA (K=4, balanced)': dict(
         config=f'configs/fba/fba-k4_{name}.py',
@@ -61,4 +64,4 @@ arms = {
         config=f'configs/dgl/dgl-auglocal-k16_{name}.py', options=balanced
     ),
 }
-del name, balanced
+del name, blocks, balanced

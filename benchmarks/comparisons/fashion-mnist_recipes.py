@@ -14,6 +14,7 @@ arms = {
     ),
     'FBA (K=7)': dict(config=f'configs/fba/fba-k7_{name}.py'),
     'FBA (K=4)': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (K=3)': dict(config=f'configs/fba/fba-k3_{name}.py'),
     'paper, s1': dict(config=f'configs/fba_paper/fba-s1-k16_{name}.py'),
     'paper, s2': dict(config=f'configs/fba_paper/fba-s2-k16_{name}.py'),
 }

@@ -8,13 +8,8 @@ arms = {
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.num_modules=2'],
     ),
-    'FBA (K=2, lr x3)': dict(  # of the auxiliary networks
-        config=f'configs/fba/fba-k4_{name}.py',
-        options=[
-            'model.local_learning.num_modules=2',
-            'optim_wrapper.paramwise_cfg.custom_keys.local_aux.lr_mult=3.0',
-        ],
-    ),
+    # The rate of the auxiliary networks.
+    'FBA (K=2, lr x3)': dict(config=f'configs/fba/fba-k2_{name}.py'),
     'uniform cuts': dict(
         config=f'configs/fba/fba-k4_{name}.py',
         options=['model.local_learning.partition=uniform'],

@@ -16,7 +16,7 @@ from .common import (
 )
 
 SUMMARY = {
-    'ResNet-32, Fashion-MNIST': 'fashion-mnist_cuts',
+    'ResNet-32, Fashion-MNIST': 'fashion-mnist_recipes',
     'small Swin, Fashion-MNIST': 'fashion-mnist_swin-w32',
     'RetinaNet-R18, digit scenes': 'digit-scenes_recipes',
     'RetinaNet, small Swin, digit scenes': 'digit-scenes_swin',
@@ -78,7 +78,7 @@ def results_table(*_) -> str:
         for row in shown:
             cells = {
                 'network, data': title,
-                'trained by': row['arm'].partition(' (')[0],
+                'trained by': _without_k(row),
                 'K': f'{row["num_modules"]}',
                 **made_of(row),
                 'accuracy': f'{measure} {accuracy(row, metric)}{unit}',
@@ -93,6 +93,13 @@ def results_table(*_) -> str:
         'lower mean than BP.'
     )
     return '\n'.join([markdown(rows), '', *sorted(notes), means, MORE])
+
+
+def _without_k(row: dict) -> str:
+    """The arm's name without its number of modules."""
+    name, _, rest = row['arm'].partition(f' (K={row["num_modules"]}')
+    rest = rest.strip(', )')
+    return f'{name} ({rest})' if rest else name
 
 
 def _is_shown(row: dict, result: dict) -> bool:

@@ -9,7 +9,7 @@ from .comparison import arm_cells
 TASKS = {
     'classification: ResNet-32, Fashion-MNIST': (
         'fashion-mnist_recipes',
-        ('paper, s1', 'FBA', 'FBA (K=4)'),
+        ('paper, s1', 'FBA', 'FBA (K=3)'),
     ),
     'detection with an FPN: RetinaNet-R18, digit scenes': (
         'digit-scenes_recipes',
