@@ -5,7 +5,7 @@ import torch
 from mmengine.optim import CosineAnnealingLR, OptimWrapper, build_optim_wrapper
 from torch import nn
 
-from mmfba.engine.optim_wrappers.param_groups import MergedGroups
+from mmfba.engine.optim_wrappers.param_groups import step_by_merged_groups
 
 PARAMWISE = dict(norm_decay_mult=0.0, custom_keys={'0': dict(lr_mult=3.0)})
 TYPE = 'mmfba.LocalLearningOptimWrapper'
@@ -48,15 +48,36 @@ def test_steps_are_those_of_a_group_for_each_parameter():
     for network, kind in zip(networks, ('OptimWrapper', TYPE)):
         wrapper = _wrapper(network, kind)
         _train(network, wrapper, _scheduler(wrapper), range(6))
-    assert len(wrapper.optimizer.param_groups) == 3
     for one, other in zip(*map(nn.Module.parameters, networks)):
         assert one.equal(other)
 
 
-def test_without_settings_of_their_own_all_are_one_group():
-    wrapper = _wrapper(_network(), TYPE, dict(custom_keys={'7': {}}))
-    assert len(wrapper.optimizer.param_groups) == 1
-    assert wrapper.base_param_settings is None
+def test_a_step_is_taken_by_few_groups_and_all_else_has_the_given_ones():
+    network = _network()
+    wrapper = _wrapper(network, TYPE)
+    given = list(wrapper.optimizer.param_groups)
+    seen = []
+    wrapper.optimizer.register_step_pre_hook(
+        lambda optimizer, *_: seen.append(len(optimizer.param_groups))
+    )
+    _train(network, wrapper, _scheduler(wrapper), range(2))
+    assert seen == [3, 3]
+    for group, same in zip(given, wrapper.optimizer.param_groups):
+        assert group is same and len(group['params']) == 1
+
+
+def test_what_an_optimizer_writes_in_a_group_stays():
+    class Counting(torch.optim.SGD):
+        def step(self, closure=None):
+            for group in self.param_groups:
+                group['count'] = group.get('count', 0) + 1
+
+    groups = [dict(params=[p]) for p in _network().parameters()]
+    optimizer = Counting(groups, lr=0.1)
+    step_by_merged_groups(optimizer)
+    optimizer.step()
+    optimizer.step()
+    assert [g['count'] for g in optimizer.param_groups] == [2] * len(groups)
 
 
 def _resumed(kind, saved_by):
@@ -78,11 +99,15 @@ def _resumed(kind, saved_by):
     return network, wrapper
 
 
-def test_states_of_either_kind_are_resumed():
+def test_states_are_those_of_the_stock_wrapper():
     expected, _ = _resumed('OptimWrapper', 'OptimWrapper')
-    for saved_by, num in (('OptimWrapper', 8), (TYPE, 3)):
-        network, wrapper = _resumed(TYPE, saved_by)
-        assert len(wrapper.optimizer.param_groups) == num
+    for kind, saved_by in (
+        (TYPE, 'OptimWrapper'),
+        ('OptimWrapper', TYPE),
+        (TYPE, TYPE),
+    ):
+        network, wrapper = _resumed(kind, saved_by)
+        assert len(wrapper.state_dict()['param_groups']) == 8
         for one, other in zip(network.parameters(), expected.parameters()):
             assert one.equal(other)
 
@@ -94,5 +119,10 @@ def test_groups_that_are_distributed_to_processes_stay():
 
     groups = [dict(params=[p]) for p in _network().parameters()]
     optimizer = Distributed(groups, lr=0.1)
-    MergedGroups(optimizer)
-    assert len(optimizer.param_groups) == len(groups)
+    step_by_merged_groups(optimizer)
+    seen = []
+    optimizer.register_step_pre_hook(
+        lambda optimizer, *_: seen.append(len(optimizer.param_groups))
+    )
+    optimizer.step()
+    assert seen == [len(groups)]

@@ -1,6 +1,6 @@
 # Copyright (c) mmfba authors.
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional
+from typing import Iterator, Optional
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -18,7 +18,7 @@ from mmfba.registry import OPTIM_WRAPPERS
 
 from ..shards import is_shard, shard_loaded_state
 from ..unwrap import get_local_model
-from .param_groups import MergedGroups
+from .param_groups import step_by_merged_groups
 
 NONFINITE = ('stop', 'skip', 'ignore')
 
@@ -29,7 +29,7 @@ class LocalBackward:
     Local losses are scaled as the last loss will be; one step updates all
     parameters. The accumulation counter moves once an iteration, by
     ``update_params``. After a step, auxiliary networks do what they have to.
-    Parameters whose settings are the same are one group of the optimizer.
+    Groups of parameters with the same settings take a step as one.
 
     Args:
         optimizer (torch.optim.Optimizer): What steps.
@@ -48,8 +48,8 @@ class LocalBackward:
     def __init__(
         self, optimizer: Optimizer, *, nonfinite: str = 'stop', **kwargs
     ) -> None:
-        self._groups = MergedGroups(optimizer)
         super().__init__(optimizer=optimizer, **kwargs)
+        step_by_merged_groups(optimizer)
         check_choice('optim_wrapper.nonfinite', nonfinite, NONFINITE)
         self.nonfinite = nonfinite
         shard_loaded_state(self.optimizer)
@@ -112,11 +112,6 @@ class LocalBackward:
 
     def _propagate(self, loss: Tensor) -> None:
         loss.backward()
-
-    def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
-        """Load the state of the optimizer, in the groups that it has."""
-        self._groups.match(self.optimizer, state_dict)
-        super().load_state_dict(state_dict)
 
     def step(self, **kwargs) -> None:
         """Step of the optimizer, and what follows it in auxiliary networks."""

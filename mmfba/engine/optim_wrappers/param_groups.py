@@ -5,53 +5,57 @@ from typing import Any, Dict, List
 
 from torch.optim import Optimizer
 
-Groups = List[Dict[str, Any]]
+Group = Dict[str, Any]
 
 
-def merge_equal_groups(groups: Groups) -> Groups:
-    """One group for all that have the same settings.
+def step_by_merged_groups(optimizer: Optimizer) -> None:
+    """Let an optimizer step with one group for all that are set alike.
 
     ``paramwise_cfg`` makes a group of each parameter, and an optimizer runs
-    its operators for each group.
+    its operators for each group. The groups are merged for a step alone:
+    hooks, schedulers and checkpoints have those that were given.
 
     Args:
-        groups (list[dict]): The ``param_groups`` of an optimizer.
-
-    Returns:
-        list[dict]: New ones, with the same parameters.
-    """
-    merged: Groups = []
-    for group in groups:
-        settings = _settings(group)
-        for known in merged:
-            if _settings(known) == settings:
-                known['params'].extend(group['params'])
-                break
-        else:
-            merged.append(dict(group, params=list(group['params'])))
-    return merged
-
-
-class MergedGroups:
-    """The groups of an optimizer, those with the same settings as one.
-
-    Args:
-        optimizer (torch.optim.Optimizer): What to change, unless it has
+        optimizer (torch.optim.Optimizer): It is left alone where it has
             distributed its groups to processes.
     """
+    if hasattr(optimizer, 'consolidate_state_dict'):
+        return
+    given: List[Group] = []
+    merged_of: List[Group] = []
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.given = optimizer.param_groups
-        if not hasattr(optimizer, 'consolidate_state_dict'):
-            optimizer.param_groups = merge_equal_groups(self.given)
+    def merge(optimizer: Optimizer, *_: Any) -> None:
+        given[:] = optimizer.param_groups
+        merged_of[:] = _merged(given)
+        by_id = {id(group): group for group in merged_of}
+        optimizer.param_groups = list(by_id.values())
 
-    def match(self, optimizer: Optimizer, state: Dict[str, Any]) -> None:
-        """Take the given groups again, for a state that has as many: that of
-        another wrapper."""
-        num = len(state['param_groups'])
-        if num == len(self.given) != len(optimizer.param_groups):
-            optimizer.param_groups = self.given
+    def split(optimizer: Optimizer, *_: Any) -> None:
+        # Some optimizers count and adapt in their groups.
+        for group, merged in zip(given, merged_of):
+            group.update(_settings(merged))
+        optimizer.param_groups = list(given)
+
+    optimizer.register_step_pre_hook(merge)
+    optimizer.register_step_post_hook(split)
 
 
-def _settings(group: Dict[str, Any]) -> Dict[str, Any]:
+def _merged(groups: List[Group]) -> List[Group]:
+    """The merged group of each group."""
+    found: List[Group] = []
+    kinds: List[tuple] = []
+    for group in groups:
+        settings = _settings(group)
+        for known, merged in kinds:
+            if known == settings:
+                merged['params'].extend(group['params'])
+                break
+        else:
+            merged = dict(group, params=list(group['params']))
+            kinds.append((settings, merged))
+        found.append(merged)
+    return found
+
+
+def _settings(group: Group) -> Group:
     return {key: group[key] for key in group if key != 'params'}
