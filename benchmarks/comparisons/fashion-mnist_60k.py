@@ -8,6 +8,7 @@ arms = {
         config=f'configs/fba/fba-k16_{name}.py',
         options=['model.local_learning.num_modules=1'],
     ),
-    'FBA': dict(config=f'configs/fba/fba-k4_{name}.py'),
+    'FBA (K=3)': dict(config=f'configs/fba/fba-k3_{name}.py'),
+    'FBA (K=4)': dict(config=f'configs/fba/fba-k4_{name}.py'),
 }
 del name
