@@ -3,6 +3,7 @@
 
 from typing import Any, Dict, List
 
+import torch
 from torch.optim import Optimizer
 
 Group = Dict[str, Any]
@@ -24,12 +25,14 @@ def step_by_merged_groups(optimizer: Optimizer) -> None:
     given: List[Group] = []
     merged_of: List[Group] = []
 
+    @torch.compiler.disable
     def merge(optimizer: Optimizer, *_: Any) -> None:
         given[:] = optimizer.param_groups
         merged_of[:] = _merged(given)
         by_id = {id(group): group for group in merged_of}
         optimizer.param_groups = list(by_id.values())
 
+    @torch.compiler.disable
     def split(optimizer: Optimizer, *_: Any) -> None:
         # Some optimizers count and adapt in their groups.
         for group, merged in zip(given, merged_of):
