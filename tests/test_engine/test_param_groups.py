@@ -1,7 +1,9 @@
 # Copyright (c) mmfba authors.
 import copy
 
+import pytest
 import torch
+from local_models import build, raw_data
 from mmengine.optim import CosineAnnealingLR, OptimWrapper, build_optim_wrapper
 from torch import nn
 
@@ -126,3 +128,22 @@ def test_groups_that_are_distributed_to_processes_stay():
     )
     optimizer.step()
     assert seen == [len(groups)]
+
+
+def test_a_step_that_fails_leaves_the_given_groups():
+    model = build('classification', num_modules=2)
+    wrapper = _wrapper(model, TYPE, dict(norm_decay_mult=0.0))
+    given = list(wrapper.optimizer.param_groups)
+    seen = []
+
+    def fail(optimizer, *_):
+        seen.append(len(optimizer.param_groups))
+        raise ZeroDivisionError
+
+    wrapper.optimizer.register_step_pre_hook(fail)
+    with pytest.raises(ZeroDivisionError):
+        model.train_step(raw_data('classification'), wrapper)
+    assert seen == [2] and len(given) > 2
+    groups = wrapper.optimizer.param_groups
+    assert all(one is other for one, other in zip(given, groups))
+    assert len(groups) == len(given)

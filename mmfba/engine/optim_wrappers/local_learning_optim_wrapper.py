@@ -49,7 +49,7 @@ class LocalBackward:
         self, optimizer: Optimizer, *, nonfinite: str = 'stop', **kwargs
     ) -> None:
         super().__init__(optimizer=optimizer, **kwargs)
-        step_by_merged_groups(optimizer)
+        self._split_groups = step_by_merged_groups(optimizer)
         check_choice('optim_wrapper.nonfinite', nonfinite, NONFINITE)
         self.nonfinite = nonfinite
         shard_loaded_state(self.optimizer)
@@ -96,6 +96,7 @@ class LocalBackward:
         try:
             yield
         except BaseException as error:
+            self._split_groups(self.optimizer)
             self.zero_grad()
             if self._model is None or not is_out_of_memory(error):
                 raise

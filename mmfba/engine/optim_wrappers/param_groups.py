@@ -1,7 +1,7 @@
 # Copyright (c) mmfba authors.
 """Fewer groups of parameters, so that a step launches fewer operators."""
 
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import torch
 from torch.optim import Optimizer
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 Group = Dict[str, Any]
 
 
-def step_by_merged_groups(optimizer: Optimizer) -> None:
+def step_by_merged_groups(optimizer: Optimizer) -> Callable[[Optimizer], None]:
     """Let an optimizer step with one group for all that are set alike.
 
     ``paramwise_cfg`` makes a group of each parameter, and an optimizer runs
@@ -19,9 +19,11 @@ def step_by_merged_groups(optimizer: Optimizer) -> None:
     Args:
         optimizer (torch.optim.Optimizer): It is left alone where it has
             distributed its groups to processes.
+
+    Returns:
+        Callable: Gives the optimizer its groups again after a step that
+        failed.
     """
-    if hasattr(optimizer, 'consolidate_state_dict'):
-        return
     given: List[Group] = []
     merged_of: List[Group] = []
 
@@ -34,13 +36,18 @@ def step_by_merged_groups(optimizer: Optimizer) -> None:
 
     @torch.compiler.disable
     def split(optimizer: Optimizer, *_: Any) -> None:
+        if not given:
+            return
         # Some optimizers count and adapt in their groups.
         for group, merged in zip(given, merged_of):
             group.update(_settings(merged))
         optimizer.param_groups = list(given)
+        given.clear()
 
-    optimizer.register_step_pre_hook(merge)
-    optimizer.register_step_post_hook(split)
+    if not hasattr(optimizer, 'consolidate_state_dict'):
+        optimizer.register_step_pre_hook(merge)
+        optimizer.register_step_post_hook(split)
+    return split
 
 
 def _merged(groups: List[Group]) -> List[Group]:
